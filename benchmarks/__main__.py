@@ -1,0 +1,24 @@
+"""`python -m benchmarks [NAME...]`: runs the benchmarks and prints their tables. Times are measured here and never asserted in a test.
+
+validate   whole processes: `specbuilder validate` against a process that only imports the usual libraries
+steps      the training step against a tuned hand-written twin, interleaved, in one process
+order      what the exact order of an epoch costs
+"""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks import order, steps, validate
+
+NAMES = {"validate": validate.main, "steps": steps.main, "order": order.main}
+
+
+def main() -> None:
+    for name in sys.argv[1:] or NAMES:
+        print(f"## {name}\n")
+        NAMES[name]()
+        print()
+
+
+main()

@@ -1,0 +1,373 @@
+"""What a kind is: one class that says everything about one thing a spec can name.
+
+A kind declares its fields, its ports, its shape rule, its parameters, its cost and the torch code it becomes; decoding, JSON Schema,
+`specbuilder kinds`, the summary, the emitted file and the contract tests all follow from the class, and nothing about a kind stands anywhere else.
+Torch-free: layers, functions, losses, optimizers and schedules *describe* code (`Call`, `Infix`); datasets, transforms and metrics keep their run-time
+half in the class and import torch inside that method, the only place where a kind may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
+
+from annotated_types import Ge, Gt, Le
+
+from specbuilder.catalogue.declared import Declared, fields_of
+from specbuilder.records import Record
+from specbuilder.shapes import Dim, Requirement, TensorType
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Family = Literal["node", "loss", "optimizer", "schedule", "dataset", "transform", "metric"]
+"""Layers and functions share one name space, `node`: they are what stands in a list of nodes."""
+
+# Field types ---------------------------------------------------------------------------------------------------------
+
+PositiveInt = Annotated[int, Gt(0)]
+NonNegativeInt = Annotated[int, Ge(0)]
+PositiveFloat = Annotated[float, Gt(0)]
+NonNegativeFloat = Annotated[float, Ge(0)]
+Probability = Annotated[float, Ge(0), Le(1)]
+
+
+# Ports ---------------------------------------------------------------------------------------------------------------
+
+
+class Port(Record):
+    """A place where a tensor arrives. `many` takes a list of tensors; a missing port may read another one instead (`default`)."""
+
+    name: str
+    many: bool = False
+    optional: bool = False
+    default: str | None = None
+
+
+# What a rule answers -------------------------------------------------------------------------------------------------
+
+Role = Literal["matrix", "bias", "norm", "embedding", "free"]
+
+
+class Parameter(Record):
+    """A trainable tensor that a layer owns; `role` is what optimizer groups and selectors ask for."""
+
+    shape: tuple[int, ...]
+    role: Role
+    dtype: str = "float32"
+
+
+class Buffer(Record):
+    """A tensor that belongs to the state but is not trained, such as a running mean."""
+
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+
+
+class Refusal(Exception):
+    """Raised by a rule that cannot accept what arrives; the walk adds position, chain and copies.
+
+    `field` or `port` name what is to blame, so that the caret can stand under it; without either it stands under the kind.
+    For a port that takes a list, `item` is the position in the list.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        field: str | None = None,
+        port: str | None = None,
+        item: int | None = None,
+        help: str | None = None,
+        code: str = "SB0401",
+    ) -> None:
+        super().__init__(message)
+        self.message, self.field, self.port, self.item, self.help, self.code = message, field, port, item, help, code
+
+
+# Code, described -----------------------------------------------------------------------------------------------------
+
+
+class Input(Record):
+    """The tensor that arrives at a port, by the port's position; for a port that takes a list, `item` picks one and None means the whole list."""
+
+    port: int = 0
+    item: int | None = None
+
+
+class Code(Record):
+    """A dotted torch name written as it is, such as `torch.float32`. Never made from the user's text."""
+
+    text: str
+
+
+class Call(Record):
+    """A call in the emitted file. Arguments are literals, dims (symbolic ones read a size at run time), `Input`s, or further code."""
+
+    function: str
+    args: tuple[Argument, ...] = ()
+    kwargs: tuple[tuple[str, Argument], ...] = ()
+
+
+class Infix(Record):
+    """`a + b + c` in the emitted file."""
+
+    operator: str
+    operands: tuple[Argument, ...]
+
+
+Expression = Input | Code | Call | Infix
+Argument = Expression | Dim | float | bool | str | None | tuple["Argument", ...]
+
+
+def call(function: str, *args: Argument, **kwargs: Argument) -> Call:
+    """A `Call`, written like the call it describes: `call("F.relu", Input())`."""
+    return Call(function, args, tuple(kwargs.items()))
+
+
+class Module(Record):
+    """A kind that becomes a module, since it owns parameters or buffers or behaves differently in training."""
+
+    constructor: Call
+
+
+Source = Module | Expression
+"""What a node becomes: a module that `__init__` makes and `forward` calls, or a plain expression in `forward`."""
+
+
+# Examples ------------------------------------------------------------------------------------------------------------
+
+
+class Example(Record):
+    """One use and its result, shown by `specbuilder kinds NAME` and checked against torch by the contract test.
+
+    `text` is the node as a spec has it. `given` are the types that arrive, in port order; `gives` the type that leaves. With `refused` instead of
+    `gives`, the example is wrong and the message must contain that text.
+    """
+
+    text: str
+    given: str | tuple[str, ...] = "float32[B, 4]"
+    gives: str | tuple[str, ...] | None = None
+    parameters: int = 0
+    refused: str | None = None
+
+
+# The classes ---------------------------------------------------------------------------------------------------------
+
+
+class Kind(Declared):
+    """Base of all kinds. Fields are strict: `"32"` and `true` are no integers. Field names are torch's argument names."""
+
+    family: ClassVar[Family]
+    kind: ClassVar[str] = ""
+    primary: ClassVar[str | None] = None
+    """The field that `kind: VALUE` sets."""
+    aliases: ClassVar[tuple[str, ...]] = ()
+    """What other tools call it: never accepted, only used to suggest the right name."""
+    torch_name: ClassVar[str] = ""
+    """The torch class or function that it is, for docs and for the contract test."""
+    stricter_than_torch: ClassVar[tuple[str, ...]] = ()
+    """What torch accepts and we refuse, with the reason."""
+    examples: ClassVar[Sequence[Example]] = ()
+
+    def changed(self, *names: str) -> dict[str, Any]:
+        """The named fields whose values differ from their defaults: the emitted call leaves the others out."""
+        fields = fields_of(type(self))
+        return {name: value for name in names if (value := getattr(self, name)) != fields[name].default}
+
+
+class Node(Kind):
+    """A kind that stands in a list of nodes: what layers and functions have in common.
+
+    Rules take one `TensorType` per declared port, in order; a port that takes a list gives a tuple, an absent optional port None.
+    Each kind writes its own parameters: `*types: Any, **_: Any` is what type checkers take for "any signature".
+    """
+
+    family: ClassVar[Family] = "node"
+    inputs: ClassVar[tuple[Port, ...]] = (Port("input"),)
+    outputs: ClassVar[tuple[str, ...]] = ("output",)
+
+    def infer(self, *types: Any, **_: Any) -> TensorType | tuple[TensorType, ...]:
+        """The type of each output. Raises `Refusal`."""
+        raise NotImplementedError
+
+    def requirements(self, *types: Any, **_: Any) -> tuple[Requirement, ...]:
+        """What sizes must meet beyond this: that every output size is at least 1 is required of every kind."""
+        return ()
+
+    def parameters(self, *types: Any, **_: Any) -> dict[str, Parameter]:
+        return {}
+
+    def buffers(self, *types: Any, **_: Any) -> dict[str, Buffer]:
+        return {}
+
+    def flops(self, *types: Any, **_: Any) -> Dim:
+        """Forward floating-point operations for what arrives, 2 per multiply-add, counted as `torch.utils.flop_counter` does (matmul and convolution only)."""
+        return 0
+
+    def source(self, *types: Any, **_: Any) -> Source:
+        raise NotImplementedError
+
+
+class Layer(Node):
+    """A node with parameters, buffers or a training mode: it becomes a module."""
+
+
+class Function(Node):
+    """A node without state: it becomes an expression in `forward`."""
+
+
+class Loss(Node):
+    """A scalar of what the model says (`input`) and what is true (`target`): an expression in the emitted objective."""
+
+    family: ClassVar[Family] = "loss"
+    inputs: ClassVar[tuple[Port, ...]] = (Port("input"), Port("target"))
+
+    def classes(self, input: TensorType) -> Dim | None:
+        """How many classes `input` scores, where the loss is one over classes: compared with what the data states."""
+        return None
+
+
+class Optimizer(Kind):
+    """An update rule. `lr` and all other fields are torch's, defaults included."""
+
+    family: ClassVar[Family] = "optimizer"
+    has_fused: ClassVar[bool] = False
+    """Whether torch has a fused form on CPU and CUDA."""
+
+    def source(self) -> Call:
+        """The constructor without its parameters argument: `call("torch.optim.SGD", lr=0.1)`."""
+        raise NotImplementedError
+
+
+class Schedule(Kind):
+    """A factor on the rate over the steps of a run. A duration is a text such as `5 epochs`, `200 steps` or `30%` (plan.md 2.0)."""
+
+    family: ClassVar[Family] = "schedule"
+
+    start: NonNegativeFloat = 1.0
+    end: NonNegativeFloat = 0.0
+    warmup: str | NonNegativeFloat = 0
+    """A duration; 0 is none."""
+    warmup_start: NonNegativeFloat = 0.0
+    begin: str | NonNegativeFloat = 0
+    """A duration; before it the factor is 0."""
+    over: str | None = None
+    """A duration, warm-up included; None is the rest of the run."""
+
+    def curve(self, x: float) -> float:
+        """The factor at share `x` of the span after warm-up, 0 <= x <= 1."""
+        raise NotImplementedError
+
+    def rise(self, x: float) -> float:
+        """The factor at share `x` of the warm-up, 0 < x <= 1."""
+        return self.warmup_start + (self.start - self.warmup_start) * x
+
+
+class Feature(Record):
+    """One column of a dataset. `type` is that of a batch, with `B` in front."""
+
+    type: TensorType
+    classes: int | None = None
+    class_names: tuple[str, ...] = ()
+    is_target: bool = False
+
+
+class DataFacts(Record):
+    """What is known of data without training on it: the third input of the plan."""
+
+    features: Mapping[str, Feature]
+    parts: Mapping[str, int]
+    """Number of samples of each part that the source itself has: `train`, `test`."""
+    fingerprint: str | None = None
+    """SHA-256 of the content, where it is known."""
+
+
+class Column(Record):
+    """All values of one feature, one row a sample. Stored small and widened on use: the value is `data * scale` in the feature's dtype."""
+
+    data: Tensor
+    scale: float | None = None
+
+
+Columns = Mapping[str, Column]
+
+
+class Dataset(Kind):
+    """Where samples come from. `facts` never touches a file or the network; `open` does."""
+
+    family: ClassVar[Family] = "dataset"
+
+    def facts(self) -> DataFacts | None:
+        """What is known before looking; None when only the data can tell."""
+        return None
+
+    def open(self) -> Mapping[str, Columns]:
+        """The columns of each part. Raises `DataError` with what to do when the data is absent or broken."""
+        raise NotImplementedError
+
+
+class Transform(Kind):
+    """A change of one feature, the same for every sample but for its own random draws, done for a whole batch at once on the training device."""
+
+    family: ClassVar[Family] = "transform"
+    draws: ClassVar[int] = 0
+    """Uniform numbers that one sample uses; 0 for a kind without chance."""
+
+    def infer(self, type: TensorType) -> TensorType:
+        """The type after it, batch axis included. Raises `Refusal`."""
+        raise NotImplementedError
+
+    def apply(self, x: Tensor, u: Tensor) -> Tensor:
+        """`x` is a batch [B, ...], `u` its draws [B, draws] in [0, 1). What a sample becomes must not depend on the rest of the batch."""
+        raise NotImplementedError
+
+
+class Metric(Kind):
+    """A figure of merit, gathered as sums on the device and read at the end of an evaluation."""
+
+    family: ClassVar[Family] = "metric"
+    inputs: ClassVar[tuple[Port, ...]] = (Port("input"), Port("target"))
+    direction: ClassVar[Literal["max", "min"]] = "max"
+    terms: ClassVar[int] = 2
+    """How many sums are gathered."""
+
+    def check(self, input: TensorType, target: TensorType) -> None:
+        """Raises `Refusal` for types it cannot judge."""
+        raise NotImplementedError
+
+    def sums(self, input: Tensor, target: Tensor) -> Sequence[Tensor | int]:
+        """What this batch adds to each sum: scalars on the device, or plain numbers."""
+        raise NotImplementedError
+
+    def value(self, sums: Sequence[float]) -> float:
+        raise NotImplementedError
+
+
+# Declaring -----------------------------------------------------------------------------------------------------------
+
+REGISTRY: dict[Family, dict[str, type[Kind]]] = {family: {} for family in ("node", "loss", "optimizer", "schedule", "dataset", "transform", "metric")}
+"""The kinds whose modules have been imported; `lookup` imports the others when a spec names them."""
+
+AnyKind = TypeVar("AnyKind", bound=type[Kind])
+
+
+def _declare(name: str, primary: str | None, aliases: tuple[str, ...], torch: str) -> Callable[[AnyKind], AnyKind]:
+    def register(cls: AnyKind) -> AnyKind:
+        known = REGISTRY[cls.family]
+        if (other := known.get(name)) is not None and other.__module__ != cls.__module__:
+            raise TypeError(f"kind `{name}` is declared twice: in {other.__module__} and in {cls.__module__}")
+        cls.kind, cls.primary, cls.aliases, cls.torch_name = name, primary, aliases, torch
+        known[name] = cls
+        return cls
+
+    return register
+
+
+def layer(name: str, *, primary: str | None = None, aliases: tuple[str, ...] = (), torch: str = "") -> Callable[[AnyKind], AnyKind]:
+    """Declares a layer: `@layer("linear", primary="out_features", torch="nn.Linear")`."""
+    return _declare(name, primary, aliases, torch)
+
+
+function = loss = optimizer = schedule = dataset = transform = metric = layer
+"""The same decorator under the name of each family, so that a class reads as what it is; the base class decides the family."""

@@ -1,0 +1,200 @@
+"""Arithmetic of tensors, element by element: add, subtract, multiply, divide.
+
+Operands are what arrives, or one tensor and a number (`multiply: 0.5`). Shapes may stretch where nobody can be surprised: one side has size 1 where the other
+has more, or is a single number. That ranks differ, or that both sides stretch, must be asked for by `broadcast: true`, since it is the classic silent mistake
+of (B, 1) and (B). dtypes follow torch's promotion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from typing import Any, ClassVar
+
+from specbuilder.catalogue import demands
+from specbuilder.catalogue.contract import Example, Expression, Function, Infix, Input, Port, Refusal, function
+from specbuilder.catalogue.declared import Field
+from specbuilder.catalogue.promotion import DEFAULT_FLOAT, Operand, operand, together
+from specbuilder.shapes import DTYPES, Dim, TensorType, broadcast, stretches_both_ways
+
+SURPRISING_STRETCH = "shapes of different rank, or that both stretch, without `broadcast: true`: the classic silent mistake"
+ALONE = "a single operand: nearly always a forgotten `from`"
+ADDED_BOOLS = "a sum of two booleans, which torch makes a logical or: say which is meant"
+WRAPPED = "a whole number that the dtype cannot hold, which torch wraps round in silence (uint8: 0 + 300 = 44)"
+HALF_COMPLEX = "complex32, for which torch has few functions"
+BY_ZERO = "division by the number 0"
+
+
+def stretched(kind: str, shapes: Sequence[tuple[Dim, ...]], *, asked: bool, ports: Sequence[tuple[str, int | None]]) -> tuple[Dim, ...]:
+    """The shape that these shapes stretch to, from left to right. `ports` says where each arrives: a port, and the position in its list."""
+    shape = shapes[0]
+    for other, (port, item) in zip(shapes[1:], ports[1:], strict=True):
+        shape = _stretched(kind, shape, other, asked=asked, port=port, item=item)
+    return shape
+
+
+def _stretched(kind: str, a: tuple[Dim, ...], b: tuple[Dim, ...], *, asked: bool, port: str, item: int | None) -> tuple[Dim, ...]:
+    if a == b or not a or not b:
+        return a or b
+    found = f"{_text(a)} and {_text(b)}"
+    both = broadcast((a, b))
+    if both is None:
+        if len(a) == len(b):
+            for at, (p, q) in enumerate(zip(a, b, strict=True)):
+                if p != 1 and q != 1:
+                    demands.same_size(kind, p, q, where=f"on axis {at}", port=port, item=item)
+        raise Refusal(f"`{kind}` wants equal shapes, found {found}", port=port, item=item)
+    if asked:
+        return both
+    if len(a) != len(b):
+        help = f"write `broadcast: true` if {_text(both)} is meant"
+        raise Refusal(f"`{kind}` wants equal ranks, found {found}", port=port, item=item, help=help)
+    if stretches_both_ways(a, b):
+        message = f"`{kind}` would stretch both {found} to {_text(both)}"
+        raise Refusal(message, port=port, item=item, help="write `broadcast: true` if that is meant")
+    return both
+
+
+def _text(shape: tuple[Dim, ...]) -> str:
+    return TensorType("float32", shape).shape_text
+
+
+class Arithmetic(Function):
+    """What the operations share."""
+
+    sign: ClassVar[str]
+
+    other: int | float | None = Field(default=None, description="a number as the other operand")
+    broadcast: bool = Field(default=False, description="allow that ranks differ or that both sides stretch")
+
+    def infer(self, *types: Any) -> TensorType:
+        operands = self._operands(*types)
+        numbers = () if self.other is None else (self.other,)
+        if len(operands) + len(numbers) < 2:
+            raise Refusal(f"`{self.kind}` wants at least two operands, but one arrives", help="name them: `from: [prev, other]`")
+        shape = stretched(self.kind, [each.shape for each in operands], asked=self.broadcast, ports=self._ports(len(operands)))
+        result = reduce(self._together, map(operand, (*operands, *numbers)))
+        if numbers:
+            self._representable(numbers[0], result.dtype)
+        return TensorType(result.dtype, shape)
+
+    def _operands(self, *types: Any) -> tuple[TensorType, ...]:
+        """The tensors that arrive, in order."""
+        raise NotImplementedError
+
+    def _ports(self, count: int) -> list[tuple[str, int | None]]:
+        """Where each operand arrives."""
+        ports: list[tuple[str, int | None]] = [(port.name, None) for port in self.inputs]
+        return ports[:count]
+
+    def _together(self, a: Operand, b: Operand) -> Operand:
+        result = together(a, b)
+        if result.dtype not in DTYPES:
+            raise Refusal(f"`{self.kind}` of {a.dtype} and {b.dtype} gives {result.dtype}, for which torch has few functions", code="SB0501")
+        return result
+
+    def _representable(self, number: float, dtype: str) -> None:
+        """Torch would wrap round a whole number that the result cannot hold."""
+        if dtype in _LARGEST and abs(number) > _LARGEST[dtype]:
+            raise Refusal(f"`{self.kind}` gives {dtype}, which cannot hold {number}", field="other", code="SB0501")
+
+
+_LARGEST = {"uint8": 255, "int8": 127, "int16": 2**15 - 1, "int32": 2**31 - 1, "int64": 2**63 - 1}
+
+
+class Variadic(Arithmetic):
+    """An operation whose order does not matter takes any number of tensors."""
+
+    inputs = (Port("input", many=True),)
+
+    stricter_than_torch = (SURPRISING_STRETCH, ALONE, WRAPPED, HALF_COMPLEX)
+
+    def _operands(self, *types: Any) -> tuple[TensorType, ...]:
+        return types[0]
+
+    def _ports(self, count: int) -> list[tuple[str, int | None]]:
+        return [("input", item) for item in range(count)]
+
+    def source(self, input: tuple[TensorType, ...]) -> Expression:
+        numbers = () if self.other is None else (self.other,)
+        return Infix(self.sign, (*(Input(0, item) for item in range(len(input))), *numbers))
+
+
+class Binary(Arithmetic):
+    """An operation whose order matters takes two operands."""
+
+    inputs = (Port("input"), Port("other", optional=True))
+
+    stricter_than_torch = (SURPRISING_STRETCH, ALONE, WRAPPED, HALF_COMPLEX)
+
+    def _operands(self, *types: Any) -> tuple[TensorType, ...]:
+        operands = tuple(each for each in types if each is not None)
+        if len(operands) == 2 and self.other is not None:
+            raise Refusal(f"`{self.kind}` gets its other operand twice: a tensor and the number {self.other}", field="other")
+        return operands
+
+    def source(self, input: TensorType, other: TensorType | None = None) -> Expression:
+        return Infix(self.sign, (Input(0), Input(1) if self.other is None else self.other))
+
+
+@function("add", primary="other", torch="torch.add", aliases=("plus", "merge_add", "elementwise_add"))
+class Add(Variadic):
+    """The sum of all that arrives, and of the number `other` if there is one."""
+
+    sign = "+"
+    stricter_than_torch = (SURPRISING_STRETCH, ALONE, WRAPPED, HALF_COMPLEX, ADDED_BOOLS)
+    examples = (
+        Example(text="add", given=("float32[B, 4]", "float32[B, 4]"), gives="float32[B, 4]"),
+        Example(text="add: 1", given="int64[B, 4]", gives="int64[B, 4]"),
+        Example(text="add: {broadcast: true}", given=("float32[B, T, 8]", "float32[T, 8]"), gives="float32[B, T, 8]"),
+        Example(text="add", given=("float32[B, 64, 32, 32]", "float32[B, 128, 16, 16]"), refused="wants equal sizes on axis 1, found 64 and 128"),
+        Example(text="add", given=("float32[B, 1]", "float32[B]"), refused="wants equal ranks, found [B, 1] and [B]"),
+    )
+
+    def _together(self, a: Operand, b: Operand) -> Operand:
+        if a.dtype == b.dtype == "bool":
+            help = "use `logical_or` for a union, or convert with `cast` to count"
+            raise Refusal("`add` of two booleans is not a sum: torch would make it a logical or", help=help, code="SB0501")
+        return super()._together(a, b)
+
+
+@function("multiply", primary="other", torch="torch.multiply", aliases=("mul", "times", "scale", "elementwise_mul"))
+class Multiply(Variadic):
+    """The product of all that arrives, and of the number `other` if there is one."""
+
+    sign = "*"
+    examples = (
+        Example(text="multiply: 0.5", given="float32[B, 4]", gives="float32[B, 4]"),
+        Example(text="multiply", given=("float32[B, 64, H, W]", "float32[B, 64, 1, 1]"), gives="float32[B, 64, H, W]"),
+    )
+
+
+@function("subtract", primary="other", torch="torch.subtract", aliases=("sub", "minus"))
+class Subtract(Binary):
+    """`input` minus `other`, a tensor or a number."""
+
+    sign = "-"
+    examples = (Example(text="subtract: 1", given="float32[B, 4]", gives="float32[B, 4]"),)
+
+    def _together(self, a: Operand, b: Operand) -> Operand:
+        if "bool" in (a.dtype, b.dtype):
+            raise Refusal("`subtract` wants numbers, but bool arrives", code="SB0501")
+        return super()._together(a, b)
+
+
+@function("divide", primary="other", torch="torch.divide", aliases=("div", "true_divide"))
+class Divide(Binary):
+    """`input` divided by `other`, a tensor or a number; whole numbers give floating-point ones."""
+
+    sign = "/"
+    stricter_than_torch = (SURPRISING_STRETCH, ALONE, BY_ZERO)
+    examples = (
+        Example(text="divide: 255", given="uint8[B, 4]", gives="float32[B, 4]"),
+        Example(text="divide: 0", given="float32[B, 4]", refused="cannot divide by 0"),
+    )
+
+    def _together(self, a: Operand, b: Operand) -> Operand:
+        if self.other == 0:
+            raise Refusal("`divide` cannot divide by 0", field="other")
+        result = super()._together(a, b)
+        return Operand(DEFAULT_FLOAT, result.say) if result.category < 2 else result

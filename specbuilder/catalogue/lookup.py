@@ -1,0 +1,55 @@
+"""From the name of a kind to its class, importing only the module that holds it.
+
+In: a family and a name as a spec has it. Out: the class, or, for a name that nobody has, the help text. `index.py` says where each kind lives, so a
+spec pays for the kinds that it names and no others. Own kinds are found first: whatever has registered itself needs no index.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from specbuilder.catalogue.contract import REGISTRY, Family, Kind
+from specbuilder.catalogue.index import ALIASES, KINDS
+from specbuilder.diagnostics import did_you_mean
+
+PLACES: dict[Family, tuple[str, str]] = {
+    "node": ("a node", "`model.nodes`"),
+    "loss": ("a loss", "`train.loss`"),
+    "optimizer": ("an optimizer", "`train.optimizer`"),
+    "schedule": ("a schedule", "`train.schedule`"),
+    "dataset": ("a dataset", "`data`"),
+    "transform": ("a transform", "`data.augment`"),
+    "metric": ("a metric", "`train.metrics`"),
+}
+"""What a kind of each family is called, and where in a spec it belongs."""
+
+
+def find(family: Family, name: str) -> type[Kind] | None:
+    """The class of a kind, or None when the family has no kind of that name."""
+    known = REGISTRY[family]
+    if name not in known and (module := KINDS[family].get(name)) is not None:
+        import_module(f"specbuilder.catalogue.{module}")
+    return known.get(name)
+
+
+def names(family: Family) -> tuple[str, ...]:
+    """Every name the family has, sorted; nothing is imported for it."""
+    return tuple(sorted({*KINDS[family], *REGISTRY[family]}))
+
+
+def all_kinds(family: Family) -> tuple[type[Kind], ...]:
+    """Every class of the family, sorted by name; imports all of them."""
+    return tuple(kind for name in names(family) if (kind := find(family, name)) is not None)
+
+
+def unknown(family: Family, name: str) -> str | None:
+    """What to tell someone who wrote a name that the family does not have; None rather than a silly suggestion."""
+    for other, (noun, place) in PLACES.items():
+        if other != family and name in names(other):
+            return f"`{name}` is {noun}; it belongs to {place}"
+    alias = ALIASES[family].get(_plain(name))
+    return did_you_mean(name, names(family), aliases={name.lower(): alias} if alias else None)
+
+
+def _plain(name: str) -> str:
+    return name.rpartition(".")[2].lower().replace("_", "").replace("-", "").replace(" ", "")

@@ -1,0 +1,432 @@
+"""The command line: parses arguments, prints, exits; the only place that does.
+
+Every command imports what it needs when it runs, so that `validate` answers before torch could have been found on the disk. argparse, since importing
+typer alone would take 80 ms of the 200 that `validate` has.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+if TYPE_CHECKING:
+    from specbuilder.api import Spec
+    from specbuilder.diagnostics import Diagnostic
+    from specbuilder.plan.plan import Plan
+
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; the exit code."""
+    try:
+        code = _answer(argv)
+        # Here and not when the interpreter ends, where a pipe that nobody reads any more would be a traceback.
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # The reader went away (`| head`): nothing more can be said, and nothing is wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _answer(argv: Sequence[str] | None) -> int:
+    # A command that reads, answers and ends makes no garbage worth collecting, and the collector would take a quarter of its time.
+    gc.disable()
+    arguments = _parser().parse_args(argv)
+    from specbuilder.diagnostics import InternalError, SpecbuilderError
+
+    try:
+        return arguments.command(arguments)
+    except SpecbuilderError as error:
+        _fail(error, as_json=getattr(arguments, "json", False))
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except InternalError as error:
+        if os.environ.get("SPECBUILDER_DEBUG"):
+            raise
+        print(f"{error}\nSet SPECBUILDER_DEBUG=1 to see the traceback.", file=sys.stderr)
+        return 1
+
+
+# Arguments -----------------------------------------------------------------------------------------------------------
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, with a suggestion for a mistyped command or option."""
+
+    def error(self, message: str) -> NoReturn:
+        from specbuilder.diagnostics import did_you_mean
+
+        words = [word for word in message.replace("'", " ").split() if word.strip(",")]
+        commands = {name: parser for action in self._subparsers_actions() for name, parser in action.choices.items()}
+        known = [*self._option_string_actions, *commands, *(option for parser in commands.values() for option in parser._option_string_actions)]
+        wrong = next((word for word in words if word.startswith("--") or "invalid choice" in message), "")
+        if "invalid choice" in message:
+            wrong = message.split("'")[1]
+            message = f"there is no command `{wrong}`" if wrong and self.prog == "specbuilder" else message
+        help = did_you_mean(wrong, known) if wrong else None
+        self.exit(2, f"specbuilder: {message}{f'; {help}' if help else ''}\n{self.format_usage()}")
+
+    def _subparsers_actions(self) -> list[Any]:
+        return [action for action in self._actions if isinstance(action, argparse._SubParsersAction)]
+
+
+def _parser() -> argparse.ArgumentParser:
+    from specbuilder import __version__
+
+    parser = _Parser(
+        prog="specbuilder",
+        description="A network and its training run as one readable text: checked completely, compiled to plain PyTorch, run reproducibly.",
+    )
+    parser.add_argument("--version", action="version", version=f"specbuilder {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_Parser)
+
+    validate = _command(commands, "validate", _validate, "check specs completely, without torch")
+    validate.add_argument("specs", nargs="+", metavar="SPEC", help="a .yaml or .json file")
+    _overrides(validate)
+    _json(validate)
+
+    summary = _command(commands, "summary", _summary, "print nodes, types, parameters and FLOPs")
+    _spec(summary)
+    _overrides(summary)
+    _json(summary)
+
+    emit = _command(commands, "emit", _emit, "print the model as a plain PyTorch file")
+    _spec(emit)
+    _overrides(emit)
+    emit.add_argument("-o", "--output", metavar="FILE", type=Path, help="write it to FILE instead")
+
+    run = _command(commands, "run", _run, "train to the end of the plan; without a spec, the digits that the package carries")
+    run.add_argument("spec", nargs="?", metavar="SPEC", help="a .yaml or .json file; default: the digits spec of the package")
+    _overrides(run)
+    run.add_argument("--device", default="auto", metavar="DEVICE", help="auto (default), cpu, cuda, cuda:1, mps")
+    run.add_argument("--synthetic", action="store_true", help="made-up samples of the right types instead of the data, to try a spec without it")
+    run.add_argument("--runs", default="runs", metavar="FOLDER", type=Path, help="where run folders go; default: runs")
+    _json(run)
+
+    kinds = _command(commands, "kinds", _kinds, "list what a spec can name, or explain one kind")
+    kinds.add_argument("name", nargs="?", metavar="NAME", help="a kind, such as conv2d")
+    _json(kinds)
+
+    _command(commands, "schema", _schema, "print the JSON Schema of specs, for editors")
+
+    init = _command(commands, "init", _init, "write a first spec to start from")
+    init.add_argument("file", nargs="?", default="spec.yaml", metavar="FILE", type=Path, help="default: spec.yaml")
+    init.add_argument("--like", default="digits", metavar="NAME", help="which carried spec to start from: digits (default), cnn, mlp")
+    return parser
+
+
+def _command(commands: Any, name: str, command: Callable[[Any], int], help: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".", allow_abbrev=False)
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _spec(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("spec", metavar="SPEC", help="a .yaml or .json file")
+
+
+def _overrides(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="PATH=VALUE", dest="changes", help="change a value, such as train.epochs=3; may be repeated"
+    )
+    parser.add_argument("--epochs", metavar="N", help="the same as --set train.epochs=N, and no `steps`")
+
+
+def _json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
+def _changes(arguments: argparse.Namespace) -> dict[str, str]:
+    from specbuilder.diagnostics import UsageError
+
+    changes: dict[str, str] = {}
+    for change in arguments.changes:
+        path, equals, value = change.partition("=")
+        if not equals or not path:
+            raise UsageError.of("SB0903", f"--set wants PATH=VALUE, but this is `{change}`", help="such as --set train.epochs=3")
+        changes[path] = value
+    if arguments.epochs is not None:
+        changes["train.epochs"] = arguments.epochs
+        changes["train.steps"] = "null"
+    return changes
+
+
+# Commands ------------------------------------------------------------------------------------------------------------
+
+
+def _load(arguments: argparse.Namespace, path: str) -> Spec:
+    from specbuilder.api import load
+
+    return load(path, set=_changes(arguments))
+
+
+def _validate(arguments: argparse.Namespace) -> int:
+    """Checks every file and exits with the worst code."""
+    from specbuilder.diagnostics import SpecbuilderError
+
+    worst, answers = 0, []
+    for path in arguments.specs:
+        try:
+            spec = _load(arguments, path)
+        except SpecbuilderError as error:
+            worst = max(worst, error.exit_code)
+            answers.append(_verdict(path, error.diagnostics))
+            if not arguments.json:
+                _say(error.diagnostics)
+                print(f"{path}: {_counted(error.diagnostics)}", file=sys.stderr)
+            continue
+        answers.append(_verdict(path, spec.warnings, spec))
+        if not arguments.json:
+            _say(spec.warnings)
+            print(f"{path}: valid; {_in_short(spec)}")
+    if arguments.json:
+        print(json.dumps(answers[0] if len(answers) == 1 else answers, indent=2))
+    return worst
+
+
+def _in_short(spec: Spec) -> str:
+    from specbuilder.report.figures import plural
+
+    inputs = ", ".join(f"{name} {type}" for name, type in spec.graph.input_types.items())
+    outputs = ", ".join(f"{name} {type}" for name, type in spec.graph.output_types.items())
+    needs = "".join(f"; needs {requirement}" for requirement in spec.graph.requirements)
+    return f"{plural(spec.report.parameters, 'parameter')}, {inputs} -> {outputs}{needs}"
+
+
+def _verdict(path: str, diagnostics: Sequence[Diagnostic], spec: Spec | None = None) -> dict[str, Any]:
+    from specbuilder.diagnostics import as_json
+
+    verdict: dict[str, Any] = {"version": 1, "file": path, "valid": spec is not None}
+    if spec is not None:
+        verdict |= {
+            "parameters": spec.report.parameters,
+            "inputs": {name: str(type) for name, type in spec.graph.input_types.items()},
+            "outputs": {name: str(type) for name, type in spec.graph.output_types.items()},
+            "requirements": [str(requirement) for requirement in spec.graph.requirements],
+        }
+    return verdict | {"diagnostics": [as_json(found) for found in diagnostics]}
+
+
+def _counted(diagnostics: Sequence[Diagnostic]) -> str:
+    from specbuilder.report.figures import plural
+
+    counts = {severity: sum(found.severity == severity for found in diagnostics) for severity in ("error", "warning")}
+    return ", ".join(plural(number, severity) for severity, number in counts.items() if number)
+
+
+def _summary(arguments: argparse.Namespace) -> int:
+    spec = _load(arguments, arguments.spec)
+    if arguments.json:
+        outline = {"version": 1, "name": spec.name, **_verdict(arguments.spec, spec.warnings, spec), **spec.report.as_json()}
+        print(json.dumps(outline, indent=2))
+        return 0
+    from specbuilder.report.summary import summary
+
+    _say(spec.warnings)
+    print(summary(spec.graph, spec.report, _width()))
+    return 0
+
+
+def _emit(arguments: argparse.Namespace) -> int:
+    spec = _load(arguments, arguments.spec)
+    _say(spec.warnings)
+    if arguments.output is None:
+        print(spec.source, end="")
+    else:
+        _write(arguments.output, spec.source)
+    return 0
+
+
+def _kinds(arguments: argparse.Namespace) -> int:
+    from specbuilder.catalogue import lookup
+    from specbuilder.diagnostics import UsageError, did_you_mean
+    from specbuilder.report import kinds
+
+    families = list(kinds.TITLES)
+    if arguments.name is None:
+        if arguments.json:
+            print(json.dumps({family: [kinds.as_json(kind) for kind in lookup.all_kinds(family)] for family in families}, indent=2))
+        else:
+            print(kinds.listing(families))
+        return 0
+    found = [kind for family in families if (kind := lookup.find(family, arguments.name)) is not None]
+    if not found:
+        known = [name for family in families for name in lookup.names(family)]
+        aliases = {alias: name for family in families for alias, name in lookup.ALIASES[family].items()}
+        plain = arguments.name.lower().replace("_", "")
+        help = did_you_mean(arguments.name, known, aliases={arguments.name.lower(): aliases[plain]} if plain in aliases else None)
+        raise UsageError.of("SB0904", f"there is no kind called `{arguments.name}`", help=help or "`specbuilder kinds` lists them all")
+    if arguments.json:
+        print(json.dumps([kinds.as_json(kind) for kind in found], indent=2))
+    else:
+        print("\n\n".join(kinds.page(kind) for kind in found))
+    return 0
+
+
+def _schema(_: argparse.Namespace) -> int:
+    from specbuilder.language.schema import make_schema
+
+    print(json.dumps(make_schema(), indent=2))
+    return 0
+
+
+def _init(arguments: argparse.Namespace) -> int:
+    from specbuilder.api import carried
+    from specbuilder.diagnostics import UsageError
+
+    text = carried(arguments.like).read_text(encoding="utf-8")
+    if arguments.file.exists():
+        raise UsageError.of("SB0905", f"{arguments.file} is there already, and nothing is written over it", help="name another file")
+    body = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("# yaml-language-server"))
+    _write(arguments.file, body)
+    print(f"wrote {arguments.file}; try `specbuilder validate {arguments.file}`, `summary`, `emit`, `run`")
+    return 0
+
+
+def _write(path: Path, text: str) -> None:
+    from specbuilder.diagnostics import UsageError
+
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError.of("SB0906", f"{path} cannot be written: {error.strerror}") from None
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from specbuilder.api import carried
+    from specbuilder.diagnostics import CheckError
+
+    path = arguments.spec or str(carried("digits"))
+    spec = _load(arguments, path)
+    gc.enable()
+    _say(spec.warnings)
+    terminal = None if arguments.json else _Terminal(spec)
+    stop = _Stop()
+    try:
+        with stop:
+            run = spec.train(device=arguments.device, root=arguments.runs, synthetic=arguments.synthetic, host=terminal, stop=stop)
+        broken = None
+    except CheckError as error:
+        broken, run = error, getattr(error, "run", None)
+        if run is None:
+            raise
+    finally:
+        if terminal is not None:
+            terminal.close()
+    if arguments.json:
+        print(
+            json.dumps(
+                {"version": 1, "folder": str(run.folder), "state": run.state, "metrics": run.metrics, "seconds": round(run.seconds, 3)}, indent=2
+            )
+        )
+    else:
+        from specbuilder.report.run import ending
+
+        print("\n".join(ending(run.folder, run.state, run.metrics, run.seconds, spec.emission.class_name)))
+    if broken is not None:
+        raise broken
+    return INTERRUPTED if run.state == "interrupted" else 0
+
+
+class _Stop:
+    """The first Ctrl-C (or SIGTERM) asks the loop to stop after its step; a second one stops at once."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._before: dict[int, Any] = {}
+
+    def __call__(self) -> bool:
+        return self.requested
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _ask(self, number: int, _: FrameType | None) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+        print("\nstopping after this step; once more to stop at once", file=sys.stderr)
+
+
+class _Terminal:
+    """Prints a run as it goes: lines that stay, and where there is a terminal a bar that moves."""
+
+    def __init__(self, spec: Spec) -> None:
+        self._spec = spec
+        self._steps = 0
+        self._bar: Any = None
+
+    def started(self, folder: Path, plan: Plan, decisions: Any) -> None:
+        from specbuilder.report.run import header
+
+        assert plan.length is not None
+        self._steps = plan.length.steps
+        print("\n".join(header(plan, self._spec.report.parameters, folder, decisions.as_json())), flush=True)
+        if sys.stdout.isatty():
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            self._bar = Progress(
+                TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("steps"), TimeRemainingColumn(), transient=True
+            )
+            self._task = self._bar.add_task("training", total=self._steps)
+            self._bar.start()
+
+    def progress(self, step: int, steps: int) -> None:
+        if self._bar is not None:
+            self._bar.update(self._task, completed=step)
+
+    def evaluated(self, row: Mapping[str, Any], timing: Mapping[str, Any]) -> None:
+        from specbuilder.report.run import evaluation
+
+        line = evaluation(row, timing, self._steps)
+        if self._bar is not None:
+            self._bar.update(self._task, completed=row["step"])
+            self._bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
+        else:
+            print(line, flush=True)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+# Printing ------------------------------------------------------------------------------------------------------------
+
+
+def _width() -> int:
+    import shutil
+
+    return shutil.get_terminal_size((120, 24)).columns if sys.stdout.isatty() else 120
+
+
+def _say(diagnostics: Sequence[Diagnostic]) -> None:
+    from specbuilder.diagnostics import render_all
+
+    if diagnostics:
+        colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+        print(render_all(diagnostics, colour=colour) + "\n", file=sys.stderr)
+
+
+def _fail(error: Any, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"version": 1, "valid": False, "diagnostics": _verdict("", error.diagnostics)["diagnostics"]}, indent=2))
+    else:
+        _say(error.diagnostics)

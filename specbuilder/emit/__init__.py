@@ -1,0 +1,1 @@
+"""TypedGraph to Python source, and source to `nn.Module`."""

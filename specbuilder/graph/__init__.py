@@ -1,0 +1,1 @@
+"""SpecTree to TypedGraph: expansion, wiring, types, counts. No torch."""

@@ -1,0 +1,106 @@
+"""TypedGraph to Report: what the network weighs and costs, by node and by role. Declared shapes only; nothing is built."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from math import prod
+from typing import Any
+
+from specbuilder.graph.graph import GraphNode, TypedGraph
+from specbuilder.records import Record
+from specbuilder.shapes import Dim, TensorType, substitute
+
+
+class Row(Record):
+    """One node of the report. `flops` is for one sample: forward, 2 per multiply-add."""
+
+    path: str
+    kind: str
+    output: TensorType
+    parameters: int
+    flops: Dim
+
+
+class Report(Record):
+    """The counts of a network."""
+
+    rows: tuple[Row, ...]
+    parameters: int
+    parameters_by_role: Mapping[str, int]
+    buffers: int
+    flops: Dim
+    """Forward, one sample; symbolic where sizes are."""
+    bytes: int
+    """Of parameters and buffers in their dtypes."""
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "parameters": self.parameters,
+            "parameters_by_role": dict(self.parameters_by_role),
+            "buffers": self.buffers,
+            "bytes": self.bytes,
+            "flops": _plain(self.flops),
+            "nodes": [
+                {"name": row.path, "kind": row.kind, "output": str(row.output), "parameters": row.parameters, "flops": _plain(row.flops)}
+                for row in self.rows
+            ],
+        }
+
+
+def _plain(dim: Dim) -> int | str:
+    return dim if isinstance(dim, int) else str(dim)
+
+
+_BYTES = {
+    "bool": 1,
+    "uint8": 1,
+    "int8": 1,
+    "int16": 2,
+    "float16": 2,
+    "bfloat16": 2,
+    "int32": 4,
+    "float32": 4,
+    "int64": 8,
+    "float64": 8,
+    "complex64": 8,
+    "complex128": 16,
+}
+
+
+def count(graph: TypedGraph) -> Report:
+    """The report of a graph."""
+    batch = batch_symbol(graph)
+    roles: Counter[str] = Counter()
+    for node in graph.nodes:
+        for parameter in node.parameters.values():
+            roles[parameter.role] += prod(parameter.shape)
+    rows = tuple(_row(node, batch) for node in graph.nodes)
+    owned = [tensor for node in graph.nodes for tensor in (*node.parameters.values(), *node.buffers.values())]
+    return Report(
+        rows=rows,
+        parameters=sum(row.parameters for row in rows),
+        parameters_by_role=dict(sorted(roles.items())),
+        buffers=sum(prod(buffer.shape) for node in graph.nodes for buffer in node.buffers.values()),
+        flops=sum((row.flops for row in rows), start=0),
+        bytes=sum(prod(tensor.shape) * _BYTES[tensor.dtype] for tensor in owned),
+    )
+
+
+def _row(node: GraphNode, batch: str | None) -> Row:
+    flops = node.kind.flops(*node.types)
+    output = node.outputs[0].type
+    assert output is not None
+    return Row(
+        path=node.name,
+        kind=node.kind.kind,
+        output=output,
+        parameters=sum(prod(parameter.shape) for parameter in node.parameters.values()),
+        flops=substitute(flops, {batch: 1}) if batch is not None else flops,
+    )
+
+
+def batch_symbol(graph: TypedGraph) -> str | None:
+    """The symbol that is the first size of every input: the batch."""
+    firsts = {str(value.type.shape[0]) for value in graph.inputs if value.type is not None and value.type.shape}
+    return firsts.pop() if len(firsts) == 1 and not next(iter(firsts)).isdigit() else None

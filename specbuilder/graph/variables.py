@@ -1,0 +1,66 @@
+"""`vars`: named values that may be expressions over one another, in any order. Each is evaluated once, when first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from specbuilder.diagnostics import Diagnostics
+from specbuilder.language.tree import Entry
+from specbuilder.language.values import Undefined, resolve
+
+
+class Variables:
+    """Looks variables up by name and remembers which were asked for."""
+
+    def __init__(self, entries: Mapping[str, Entry], diagnostics: Diagnostics) -> None:
+        self._entries = entries
+        self._diagnostics = diagnostics
+        self._values: dict[str, Any] = {name: entry.value for name, entry in entries.items() if not entry.is_deferred}
+        self._open: list[str] = []
+        self._broken: set[str] = set()
+        self.used: set[str] = set()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._entries)
+
+    def __call__(self, name: str) -> Any:
+        """The value. `KeyError`: there is no such variable; `Undefined`: it cannot be had, and why has been reported."""
+        self.used.add(name)
+        if name in self._values:
+            return self._values[name]
+        if name in self._broken:
+            raise Undefined(name)
+        entry = self._entries[name]
+        if name in self._open:
+            self._cycle(name)
+        self._open.append(name)
+        try:
+            self._values[name] = resolve(entry.value, self, self.names, self._diagnostics)
+        except Undefined:
+            self._broken.add(name)
+            raise
+        finally:
+            self._open.pop()
+        return self._values[name]
+
+    def _cycle(self, name: str) -> None:
+        circle = [*self._open[self._open.index(name) :], name]
+        self._broken.update(circle)
+        first = self._entries[circle[0]]
+        help = "give one of them a value that needs none of the others"
+        self._diagnostics.error("SB0503", f"these variables need each other: {' -> '.join(f'`{step}`' for step in circle)}", first.span, help=help)
+        raise Undefined(name)
+
+    def check_all(self) -> None:
+        """Evaluates what nothing asked for, so that a mistake in it is told too, and warns of it. Call it when all stages have read what they need."""
+        # Where something is wrong, what would have used a variable may not have been looked at.
+        is_whole = not self._diagnostics.has_errors
+        for name in [name for name in self._entries if name not in self.used]:
+            if is_whole:
+                self._diagnostics.warning("SB0306", f"the variable `{name}` is never used", self._entries[name].key, help="delete it")
+            try:
+                self(name)
+            except Undefined:
+                continue

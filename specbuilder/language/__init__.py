@@ -1,0 +1,1 @@
+"""Text to `SpecTree`: read, decode, expressions, names."""

@@ -1,0 +1,402 @@
+"""The JSON Schema of the language, for editors: completion, hover text, and the mistakes that need no network to be seen.
+
+In: the catalogue, own kinds included, and the plain keys of `settings`. Out: one plain dict, the same for the same catalogue. The idea: a keyword of JSON
+Schema speaks of one type only (`minimum` of numbers, `pattern` of texts), so nearly every choice here is one flat schema without `anyOf`, and an editor names
+the one thing that is wrong. Each value may instead be a text with a `$`.
+
+The schema is wider than `decode` where a schema cannot tell: what expressions, references and sizes within types say; reserved names; `3.0` as an
+integer and numbers without end; what a kind checks in Python. It is narrower where `decode` leaves something to later stages: `when`, `repeat`, `expect`,
+and lists that hold an expression.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, get_args
+
+from specbuilder.catalogue import lookup
+from specbuilder.catalogue.contract import Example, Family, Kind, Transform
+from specbuilder.catalogue.contract import Node as NodeKind
+from specbuilder.catalogue.declared import Declared, FieldFacts, fields_of
+from specbuilder.catalogue.explain import describe, model_of
+from specbuilder.language.settings import STRUCTURAL, TRAIN_KINDS, TRANSFORM_LISTS, DataSettings, TrainSettings
+from specbuilder.shapes import DTYPES
+
+Schema = dict[str, Any]
+
+NAME = "[a-z_][a-z0-9_]*"
+EXPRESSION: Schema = {"type": "string", "pattern": r"\$", "patternErrorMessage": "wanted: a value without quotes, or an expression with a `$`"}
+
+
+def make_schema() -> Schema:
+    """The schema of a spec (draft 2020-12)."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "specbuilder",
+        **_documented("A network and its training run (specbuilder, version 1 of the language)."),
+        "type": "object",
+        "properties": {
+            "specbuilder": {"const": 1, **_documented("The version of the language.")},
+            "name": {**_name(), **_documented("What the network is called; its runs lie in a folder of this name.")},
+            "description": {"type": "string", **_documented("What it is, in a sentence.")},
+            "vars": _variables(),
+            "model": _model(),
+            "data": _data(),
+            "train": _train(),
+            "expect": _expect(),
+        },
+        "required": ["specbuilder", "name", "model"],
+        "dependentRequired": {"train": ["data"]},
+        "additionalProperties": False,
+        "$defs": {"node": _node(), **_uses(), **_kinds()},
+    }
+
+
+# Sections ------------------------------------------------------------------------------------------------------------
+
+
+def _variables() -> Schema:
+    return {
+        "type": "object",
+        "propertyNames": _name(),
+        **_documented("Values by name. `$width` in a field is the value of `width`; a value may itself be an expression over other variables."),
+    }
+
+
+def _model() -> Schema:
+    inputs = {
+        "type": "object",
+        "minProperties": 1,
+        "propertyNames": _name(),
+        "additionalProperties": _tensor_type(),
+        **_documented("What arrives: a name and a type for each input."),
+    }
+    outputs = {
+        "type": ["array", "object"],
+        "items": {"type": "string"},
+        "minItems": 1,
+        "propertyNames": _name(),
+        "additionalProperties": {"type": ["string", "array"], "items": {"type": "string"}, "minItems": 1, "maxItems": 1},
+        **_documented("What leaves: a list of nodes, or nodes by the name of the output. Omitted, it is the last node."),
+    }
+    return {
+        "type": "object",
+        "properties": {
+            "inputs": inputs,
+            "nodes": {
+                "type": "array",
+                "minItems": 1,
+                "items": {"$ref": "#/$defs/node"},
+                **_documented("The network, from top to bottom: each node reads the one before it, unless `from` says otherwise."),
+            },
+            "outputs": outputs,
+        },
+        "required": ["inputs", "nodes"],
+        "additionalProperties": False,
+        **_documented("The network: `inputs`, `nodes`, `outputs`."),
+    }
+
+
+def _data() -> Schema:
+    datasets = lookup.names("dataset")
+    lists = {
+        "prepare": "Transforms of every sample, in training and out of it.",
+        "augment": "Transforms of the samples that are trained on.",
+        "inference": "Transforms of all samples but those that are trained on.",
+    }
+    return {
+        "type": "object",
+        "properties": {
+            **{name: _ref("dataset", name) for name in datasets},
+            **_settings(DataSettings),
+            **{name: {**_one_or_many("transform"), **_documented(lists[name])} for name in TRANSFORM_LISTS},
+        },
+        "required": _required(DataSettings),
+        "oneOf": [{"required": [name]} for name in datasets],
+        "additionalProperties": False,
+        **_documented("Where samples come from and how they are fed: one dataset, such as `digits:`, and settings beside it."),
+    }
+
+
+def _train() -> Schema:
+    words = {
+        "loss": "What is made small.",
+        "optimizer": "The update rule.",
+        "schedule": "How the learning rate changes over the run; omitted, it does not.",
+        "metrics": "Figures of merit of each evaluation.",
+    }
+    kinds = {name: {**_one_or_many(family, only_one=name != "metrics"), **_documented(words[name])} for name, family in TRAIN_KINDS.items()}
+    return {
+        "type": "object",
+        "properties": {**_settings(TrainSettings), **kinds},
+        "required": ["loss", "optimizer"],
+        "oneOf": [{"required": ["epochs"]}, {"required": ["steps"]}],
+        "additionalProperties": False,
+        **_documented("The training run: how long (`epochs` or `steps`), `loss`, `optimizer`."),
+    }
+
+
+def _expect() -> Schema:
+    bound = _joined([{"type": "number"}, EXPRESSION])
+    bounds = {"type": "object", "properties": {"min": bound, "max": bound}, "minProperties": 1, "additionalProperties": False}
+    count = {"type": "integer", "minimum": 0}
+    types = {"type": "object", "additionalProperties": _tensor_type()}
+    return {
+        "type": "object",
+        "properties": {
+            "parameters": {**_joined([count, EXPRESSION]), **_documented("How many parameters the network has.")},
+            "flops": {**_joined([count, EXPRESSION]), **_documented("Floating-point operations of one sample, forward.")},
+            "outputs": {**_joined([types, EXPRESSION]), **_documented("The type of each output.")},
+        },
+        "patternProperties": {r"\.": {**_joined([bounds, EXPRESSION]), **_documented("Bounds of a metric: `test.accuracy: {min: 0.9}`.")}},
+        "additionalProperties": False,
+        **_documented("What the spec promises; a promise that is broken is an error."),
+    }
+
+
+# Uses of kinds -------------------------------------------------------------------------------------------------------
+
+
+def _node() -> Schema:
+    """A node: a kind's name alone, or one kind and structural keys."""
+    reference = {"type": ["string", "array"], "items": {"type": "string"}, "minItems": 1}
+    reads = {
+        "type": ["string", "array", "object"],
+        "items": {"type": "string"},
+        "minItems": 1,
+        "minProperties": 1,
+        "additionalProperties": reference,
+        **_documented("What the node reads: a node, a list of them, or nodes by port. Omitted, it is the node before."),
+    }
+    column = _joined([{"type": "array", "minItems": 1}, EXPRESSION])
+    columns = {"type": "object", "minProperties": 1, "additionalProperties": column}
+    structural = {
+        "name": {**_name(r"|\$"), **_documented("What the node is called.")},
+        "from": reads,
+        "when": {**_joined([{"type": "boolean"}, EXPRESSION]), **_documented("Whether the node is there; an absent node hands on its first input.")},
+        "repeat": {
+            **_joined([{"type": "integer", "minimum": 1}, columns, EXPRESSION]),
+            **_documented("How many copies, one after the other, or columns of values: `{width: [64, 128]}`; `$i` is the number of the copy."),
+        },
+    }
+    assert tuple(structural) == STRUCTURAL
+    mapping = {
+        "type": "object",
+        "properties": {**{name: _ref("node", name) for name in lookup.names("node")}, **structural},
+        "patternProperties": {r"\$": _documented("A kind that an expression names, and its fields.")},
+        "additionalProperties": False,
+        **_one_beside(STRUCTURAL),
+    }
+    return {
+        "title": "node",
+        **_documented("A node: a kind, its fields, and beside it `name`, `from`, `when`, `repeat`."),
+        "anyOf": [{"type": "string", "enum": _bare("node")}, EXPRESSION, mapping],
+    }
+
+
+def _one_beside(keys: Sequence[str], count: int = 1) -> Schema:
+    """Exactly one key more than those of `keys` that are there.
+
+    JSON Schema cannot count some of the keys, so each key that is there raises the number by one: a tree of conditions with one leaf for an instance, hence
+    one message. A `oneOf` over all kinds would answer each mistake with all of them.
+    """
+    if not keys:
+        return {"minProperties": count, "maxProperties": count}
+    return {"if": {"required": [keys[0]]}, "then": _one_beside(keys[1:], count + 1), "else": _one_beside(keys[1:], count)}
+
+
+def _uses() -> Schema:
+    """How a kind of each other family is written: its name alone, or a mapping of one kind."""
+    return {family: _use(family) for family in get_args(Family) if family not in ("node", "dataset")}
+
+
+def _use(family: Family) -> Schema:
+    mapping = {
+        "type": "object",
+        "properties": {name: _ref(family, name) for name in lookup.names(family)},
+        "minProperties": 1,
+        "maxProperties": 1,
+        "additionalProperties": False,
+    }
+    bare = _bare(family)
+    return {"title": family, "anyOf": [*([{"type": "string", "enum": bare}] if bare else []), mapping]}
+
+
+def _one_or_many(family: Family, *, only_one: bool = False) -> Schema:
+    one = {"$ref": f"#/$defs/{family}"}
+    many: Schema = {"type": "array", "items": one}
+    return {"anyOf": [one, {**many, "minItems": 1, "maxItems": 1} if only_one else many]}
+
+
+def _bare(family: Family) -> list[str]:
+    """The kinds that may stand without fields."""
+    return [kind.kind for kind in lookup.all_kinds(family) if not _required(kind)]
+
+
+def _ref(family: Family, name: str) -> Schema:
+    return {"$ref": f"#/$defs/{family}.{name}"}
+
+
+# Kinds ---------------------------------------------------------------------------------------------------------------
+
+
+def _kinds() -> Schema:
+    return {f"{family}.{kind.kind}": _kind(kind) for family in get_args(Family) for kind in lookup.all_kinds(family)}
+
+
+def _kind(cls: type[Kind]) -> Schema:
+    """What stands behind a kind: its fields, the value of its primary field, or nothing where no field is required."""
+    raw = model_of(cls).model_json_schema()
+    required = _required(cls)
+    fields = {"type": "object", "properties": _fields(cls, raw), **({"required": required} if required else {}), "additionalProperties": False}
+    parts = [fields]
+    if cls.primary is not None:
+        primary = _parts(raw["properties"][cls.primary], raw)
+        # A mapping always holds the fields, and nothing always means the defaults.
+        parts += _or_expression([part for part in primary if part.get("type") not in ("object", "null")])
+    if not required:
+        parts.append({"type": "null"})
+    return {"title": cls.kind, **_explained(cls), **_joined(parts)}
+
+
+def _required(cls: type[Declared]) -> list[str]:
+    return [name for name, info in fields_of(cls).items() if info.is_required]
+
+
+def _fields(cls: type[Declared], raw: Schema, docs: Mapping[str, str] | None = None) -> Schema:
+    """The fields of a class; `docs` are descriptions that it keeps elsewhere."""
+    return {name: _field(info, raw["properties"][name], raw, (docs or {}).get(name)) for name, info in fields_of(cls).items()}
+
+
+def _field(info: FieldFacts, written: Schema, raw: Schema, doc: str | None) -> Schema:
+    words = describe(info.annotation)
+    text = (doc or info.description or "").removesuffix(".")
+    default = {"default": written["default"]} if written.get("default") is not None else {}
+    return {**_joined(_or_expression(_parts(written, raw))), **default, **_documented(f"{text} ({words})" if text and words else text or words)}
+
+
+def _settings(cls: type[Declared]) -> Schema:
+    return _fields(cls, model_of(cls).model_json_schema(), _attribute_docs(cls))
+
+
+def _attribute_docs(cls: type[Declared]) -> dict[str, str]:
+    """The texts that stand under the attributes of a class. Collected here, since only the schema shows them."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
+    assert isinstance(tree, ast.ClassDef)
+    return {
+        attribute.target.id: inspect.cleandoc(text.value.value)
+        for attribute, text in pairwise(tree.body)
+        if isinstance(attribute, ast.AnnAssign) and isinstance(attribute.target, ast.Name)
+        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and isinstance(text.value.value, str)
+    }
+
+
+# Values --------------------------------------------------------------------------------------------------------------
+
+
+def _value(written: Schema, raw: Schema) -> Schema:
+    return _joined(_or_expression(_parts(written, raw)))
+
+
+def _parts(written: Schema, raw: Schema) -> list[Schema]:
+    """Pydantic's schema of a value as its alternatives, each of one type. `raw` is the whole that `$ref` points into."""
+    if "$ref" in written:
+        return _parts(raw["$defs"][written["$ref"].rpartition("/")[2]], raw)
+    if "anyOf" in written:
+        return [part for alternative in written["anyOf"] for part in _parts(alternative, raw)]
+    part = {key: value for key, value in written.items() if key not in ("title", "description", "default")}
+    if "const" in part:
+        part["enum"] = [part.pop("const")]
+    if "prefixItems" in part:
+        items = part.pop("prefixItems")
+        # Editors of the older drafts know `items` only.
+        part |= {"items": items[0]} if all(item == items[0] for item in items) else {"prefixItems": [_value(item, raw) for item in items]}
+    for key in ("items", "additionalProperties"):
+        if isinstance(part.get(key), dict):
+            part[key] = _value(part[key], raw)
+    if "properties" in part:
+        part["properties"] = {name: _value(each, raw) for name, each in part["properties"].items()}
+    return [part]
+
+
+def _or_expression(parts: Sequence[Schema]) -> list[Schema]:
+    """The alternatives, or a text with a `$`; where any text will do, that is one of them."""
+    return [*parts] if {"type": "string"} in parts else [*parts, EXPRESSION]
+
+
+def _joined(parts: Iterable[Schema]) -> Schema:
+    """Alternatives as one flat schema as far as their types differ, with `anyOf` around what is left."""
+    parts = [*parts]
+    joined: list[Schema] = []
+    for part in parts:
+        if part.get("type") == "integer" and {**part, "type": "number"} in parts:
+            continue
+        for at, other in enumerate(joined):
+            if _speak_of_different_values(other, part):
+                joined[at] = {**other, **part, "type": [*_types(other), *_types(part)]}
+                break
+        else:
+            joined.append(part)
+    return joined[0] if len(joined) == 1 else {"anyOf": joined}
+
+
+def _speak_of_different_values(a: Schema, b: Schema) -> bool:
+    """Whether no keyword of one means a value of the other; `enum` means all values."""
+    left, right = ({"number" if name == "integer" else name for name in _types(each)} for each in (a, b))
+    return not (left & right or "enum" in a or "enum" in b)
+
+
+def _types(schema: Schema) -> list[str]:
+    types = schema.get("type", _ANY)
+    return [types] if isinstance(types, str) else types
+
+
+_ANY = ["null", "boolean", "number", "string", "array", "object"]
+
+
+def _name(other: str = "") -> Schema:
+    return {
+        "type": "string",
+        "pattern": f"^{NAME}$" + other,
+        "maxLength": 100,
+        "patternErrorMessage": "a name is made of lower-case letters, digits and `_`, and begins with no digit",
+    }
+
+
+def _tensor_type() -> Schema:
+    return {
+        "type": "string",
+        "pattern": rf"^\s*({'|'.join(DTYPES)})\s*\[[^\[\]]*\]\s*$|\$",
+        "patternErrorMessage": "a type is dtype and sizes, such as `float32[B, 3, 32, 32]`",
+        **_documented("A type: dtype and sizes, such as `float32[B, 3, 32, 32]`."),
+    }
+
+
+# Words ---------------------------------------------------------------------------------------------------------------
+
+
+def _documented(text: str) -> Schema:
+    """A text to show, as markdown too where it has any."""
+    return {"description": text, **({"markdownDescription": text} if "`" in text else {})}
+
+
+def _explained(cls: type[Kind]) -> Schema:
+    """What a kind does, what it is in PyTorch, and how it is written."""
+    text = inspect.getdoc(cls) or cls.kind
+    blocks = [text]
+    if cls.torch_name:
+        blocks.append(f"In PyTorch: `{cls.torch_name}`")
+    if examples := [_example(cls, example) for example in cls.examples if example.refused is None]:
+        blocks.append("\n".join(["```yaml", *examples, "```"]))
+    return {"description": text, "markdownDescription": "\n\n".join(blocks)}
+
+
+def _example(cls: type[Kind], example: Example) -> str:
+    if not issubclass(cls, NodeKind | Transform) or example.gives is None:
+        return example.text
+    given, gives = (types if isinstance(types, str) else ", ".join(types) for types in (example.given, example.gives))
+    return f"{example.text}  # {given} -> {gives}"

@@ -1,0 +1,57 @@
+"""The stages in order: the newcomer's tour. Text goes in at the top, a checked network and a plan come out at the bottom; no torch, no logic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from specbuilder.catalogue.contract import DataFacts
+from specbuilder.diagnostics import Diagnostics
+from specbuilder.graph.count import Report, count
+from specbuilder.graph.expand import expand
+from specbuilder.graph.graph import TypedGraph
+from specbuilder.graph.promises import check_promises
+from specbuilder.graph.variables import Variables
+from specbuilder.language.decode import decode
+from specbuilder.language.document import Document
+from specbuilder.language.override import override
+from specbuilder.language.read import read
+from specbuilder.language.tree import SpecTree
+from specbuilder.plan.make import check_settings, make_plan
+from specbuilder.plan.plan import Plan
+from specbuilder.records import Record
+
+
+class Checked(Record):
+    """A spec after all stages that need no torch. Parts are None where the stage before them found errors."""
+
+    document: Document | None = None
+    tree: SpecTree | None = None
+    graph: TypedGraph | None = None
+    report: Report | None = None
+    plan: Plan | None = None
+
+
+def check(text: str | bytes, name: str, overrides: Mapping[str, str], diagnostics: Diagnostics) -> Checked:
+    """All stages up to the plan. What is wrong with the spec is in `diagnostics` afterwards."""
+    document = read(text, name, diagnostics)
+    if document is None:
+        return Checked()
+    document = override(document, overrides, diagnostics)
+    tree = decode(document, diagnostics)
+    if tree is None:
+        return Checked(document=document)
+    variables = Variables(tree.variables, diagnostics)
+    graph = expand(tree, variables, diagnostics)
+    if graph is None:
+        check_settings(tree, variables, diagnostics)
+        return Checked(document=document, tree=tree)
+    report = count(graph)
+    plan = make_plan(tree, graph, variables, diagnostics)
+    check_promises(tree, graph, report, variables, diagnostics)
+    variables.check_all()
+    return Checked(document=document, tree=tree, graph=graph, report=report, plan=plan)
+
+
+def plan_for(tree: SpecTree, graph: TypedGraph, facts: DataFacts, diagnostics: Diagnostics, *, own_data: bool) -> Plan | None:
+    """The plan of a spec whose data only now is known: opened from disk, or brought by the caller."""
+    return make_plan(tree, graph, Variables(tree.variables, diagnostics), diagnostics, facts=facts, own_data=own_data)

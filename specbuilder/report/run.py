@@ -1,0 +1,63 @@
+"""The lines of a run: what it is, what was decided, one line an evaluation, what came of it. Pure text; `cli` prints them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from specbuilder.plan.plan import Plan
+from specbuilder.report import figures
+
+
+def header(plan: Plan, parameters: int, folder: Path, decisions: Mapping[str, Any]) -> list[str]:
+    """Name and size, data, length, and each decision with its reason."""
+    length, facts = plan.length, plan.facts
+    assert length is not None and facts is not None
+    parts = ", ".join(f"{number:,} {part}" for part, number in length.parts.items())
+    bound = ", ".join(f"{name} <- {feature}" if name != feature else name for name, feature in plan.bindings.items())
+    epochs = f"{plan.train.epochs:g} epochs" if plan.train.epochs is not None else f"{length.steps / length.steps_per_epoch:.3g} epochs"
+    last = f", last batch {length.last_batch}" if length.last_batch != plan.data.batch_size else ""
+    source = plan.dataset.kind if plan.dataset is not None else "own data"
+    lines = [
+        f"{plan.name}  {figures.plural(parameters, 'parameter')}  {folder}",
+        f"data       {source}: {parts}; inputs {bound}; target {plan.target}",
+        f"plan       {length.steps:,} steps, {epochs} of {length.steps_per_epoch:,}, batch {plan.data.batch_size}{last}",
+    ]
+    shown = ("device", "precision", "compile")
+    lines += [f"{name:<10} {decisions[name]['value']} ({decisions[name]['reason']})" for name in shown]
+    return lines
+
+
+def evaluation(row: Mapping[str, Any], timing: Mapping[str, Any], steps: int) -> str:
+    """One evaluation as one line."""
+    figures_of = [f"{name} {_figure(name, value)}" for name, value in row.items() if name not in ("step", "epoch", "lr")]
+    seconds = timing["seconds"]
+    rate = timing["samples_per_second"]
+    left = seconds / row["step"] * (steps - row["step"])
+    tail = [f"{figures.large(rate)} samples/s", f"lr {row['lr']:.3g}"]
+    if row["step"] < steps:
+        tail.append(f"{figures.duration(left)} left")
+    return "  ".join([f"epoch {row['epoch']:g}".ljust(9), f"step {row['step']:,}".ljust(11), *figures_of, *tail])
+
+
+def _figure(name: str, value: Any) -> str:
+    return f"{value:.2%}" if name.endswith("accuracy") else f"{value:.4f}"
+
+
+def ending(folder: Path, state: str, metrics: Mapping[str, float], seconds: float, class_name: str) -> list[str]:
+    """What came of it, where it is, and the lines that load it without specbuilder."""
+    lines = (
+        [f"result     {', '.join(f'{name} {_figure(name, value)}' for name, value in metrics.items())} (weights of the last step)"] if metrics else []
+    )
+    lines += [f"{state:<10} in {figures.duration(seconds)}; folder {folder}"]
+    if state == "interrupted":
+        lines += ["           the weights so far are in weights.safetensors; going on from here (`resume`) is not there yet"]
+    lines += [
+        "",
+        f"To use it without specbuilder, in {folder}:",
+        f"  from model import {class_name}; from safetensors.torch import load_file",
+        f"  model = {class_name}()",
+        '  model.load_state_dict(load_file("weights.safetensors"))',
+    ]
+    return lines

@@ -1,0 +1,140 @@
+"""How a run is executed on this machine: device, precision, compile, memory format, optimizer form, threads, each with its reason.
+
+`decide` is a pure function of the plan's wishes and the facts of the machine, so that a table of tests can hold every case; `look` finds the facts.
+Nothing here may change what is computed beyond the rounding that the spec allows.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+
+from specbuilder.diagnostics import ResourceError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What the decisions depend on."""
+
+    cuda: bool
+    cuda_bf16: bool
+    mps: bool
+    cpu_threads: int
+    device_name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What the spec and the command line ask for."""
+
+    device: str = "auto"
+    precision: str = "auto"
+    compile: str = "auto"
+    optimizer_has_fused: bool = False
+    has_convolution: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One choice and why."""
+
+    value: Any
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decisions:
+    device: Decision
+    precision: Decision
+    compile: Decision
+    memory_format: Decision
+    optimizer_form: Decision
+    feed: Decision
+    threads: Decision
+
+    def as_json(self) -> dict[str, Any]:
+        """The content of `decisions.json`."""
+        chosen: Mapping[str, Decision] = {name: getattr(self, name) for name in self.__slots__}
+        versions = {"python": platform.python_version(), "torch": str(torch.__version__)}
+        return {**{name: {"value": decision.value, "reason": decision.reason} for name, decision in chosen.items()}, "versions": versions}
+
+
+def look() -> Machine:
+    """The facts of this machine."""
+    cuda = torch.cuda.is_available()
+    return Machine(
+        cuda=cuda,
+        cuda_bf16=cuda and torch.cuda.is_bf16_supported(),
+        mps=torch.backends.mps.is_available(),
+        cpu_threads=torch.get_num_threads(),
+        device_name=torch.cuda.get_device_name() if cuda else platform.processor() or platform.machine(),
+    )
+
+
+def decide(wishes: Wishes, machine: Machine) -> Decisions:
+    """The decisions. Raises `ResourceError` for a device that is not there or a precision that it lacks."""
+    device = _device(wishes, machine)
+    return Decisions(
+        device=device,
+        precision=_precision(wishes, machine, device.value),
+        compile=_compile(wishes, device.value),
+        memory_format=_memory_format(wishes, device.value),
+        optimizer_form=_optimizer_form(wishes, device.value),
+        feed=Decision("device", "the samples are kept on the device and gathered there"),
+        threads=Decision(machine.cpu_threads, "torch's own choice; set OMP_NUM_THREADS to change it"),
+    )
+
+
+def _device(wishes: Wishes, machine: Machine) -> Decision:
+    if wishes.device != "auto":
+        kind = wishes.device.split(":")[0]
+        present = {"cpu": True, "cuda": machine.cuda, "mps": machine.mps}
+        if kind not in present:
+            raise ResourceError.of("SB0602", f"there is no device called `{wishes.device}`; the devices are cpu, cuda, mps")
+        if not present[kind]:
+            raise ResourceError.of(
+                "SB0602", f"this machine has no `{kind}` device that torch can use", help="leave out --device, or use --device cpu"
+            )
+        return Decision(wishes.device, "asked for")
+    if machine.cuda:
+        return Decision("cuda", f"a CUDA device is there: {machine.device_name}")
+    if machine.mps:
+        return Decision("mps", "an Apple GPU is there")
+    return Decision("cpu", "no GPU that torch can use")
+
+
+def _precision(wishes: Wishes, machine: Machine, device: str) -> Decision:
+    if wishes.precision != "auto":
+        if wishes.precision == "bf16" and device.startswith("cuda") and not machine.cuda_bf16:
+            raise ResourceError.of("SB0603", f"{machine.device_name} has no bf16", help="use `precision: fp32`")
+        return Decision(wishes.precision, "asked for")
+    if device.startswith("cuda") and machine.cuda_bf16:
+        return Decision("bf16", "the GPU computes in bf16; weights stay in fp32")
+    return Decision("fp32", "the default where the device is no CUDA GPU with bf16")
+
+
+def _compile(wishes: Wishes, device: str) -> Decision:
+    if wishes.compile != "auto":
+        return Decision(wishes.compile, "asked for")
+    if device.startswith("cuda"):
+        return Decision("default", "torch.compile pays on CUDA")
+    return Decision("off", f"torch.compile rarely pays on {device.split(':', maxsplit=1)[0]}")
+
+
+def _memory_format(wishes: Wishes, device: str) -> Decision:
+    if device.startswith("cuda") and wishes.has_convolution:
+        return Decision("channels_last", "convolutions in half precision are faster so on CUDA")
+    return Decision("contiguous", "the default")
+
+
+def _optimizer_form(wishes: Wishes, device: str) -> Decision:
+    if wishes.optimizer_has_fused and not device.startswith("mps"):
+        return Decision("fused", "one kernel updates all parameters")
+    return Decision("default", "torch's own choice")
+
+
+OptimizerForm = Literal["fused", "default"]

@@ -1,0 +1,176 @@
+"""Batches out of columns: which samples, in which order, changed how. A pure function of (seed, epoch, index).
+
+The samples live on the device. Work is done for a chunk of many batches at once and handed out as views, since a gather and a transform cost the same
+dozen of kernel launches for one batch as for fifty; results do not depend on the chunk, because every sample's changes depend on that sample alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from specbuilder.catalogue.contract import Column, Columns, Transform
+from specbuilder.training.columns import size
+from specbuilder.training.random import order, uniforms
+
+Batch = tuple[Tensor, ...]
+"""The tensors that the objective takes, in its order."""
+
+
+class Batches(Protocol):
+    """What the loop takes samples from: columns on the device, or a caller's DataLoader."""
+
+    @property
+    def batches(self) -> int:
+        """Batches of an epoch."""
+        ...
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """The batches of an epoch, counted from 0."""
+        ...
+
+
+_CHUNK_BYTES = {"cpu": 32 << 20, "cuda": 256 << 20, "mps": 64 << 20}
+_ORDERS_AT_ONCE = 16
+_WIDENED_AT_MOST = 64 << 20
+"""Bytes of a column as float32; a larger one stays as it is stored, since it would fill the device."""
+
+
+@dataclass(frozen=True, slots=True)
+class Normalization:
+    """(x - mean) / std, shaped to broadcast over a batch."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return (x - self.mean) / self.std
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """What is done to the transformed feature on the way to the model."""
+
+    feature: str
+    transforms: tuple[tuple[str, Transform], ...] = ()
+    """With the name of each one's random stream."""
+    normalization: Normalization | None = None
+
+    def change(self, x: Tensor, indices: Tensor, epoch: int, seed_of: Callable[[str], int], memory_format: torch.memory_format) -> Tensor:
+        """A batch of the feature as the model reads it. `indices` are the numbers of its samples, which their draws belong to."""
+        for stream, transform in self.transforms:
+            x = transform.apply(x, _draws(transform, stream, indices, epoch, seed_of))
+        if self.normalization is not None:
+            x = self.normalization(x)
+        return x.contiguous(memory_format=memory_format) if x.ndim == 4 else x
+
+
+def _draws(transform: Transform, stream: str, indices: Tensor, epoch: int, seed_of: Callable[[str], int]) -> Tensor:
+    if transform.draws == 0:
+        return torch.empty(len(indices), 0, device=indices.device)
+    return uniforms(seed_of(stream), stream, range(epoch, epoch + 1), indices, transform.draws, indices.device)[0]
+
+
+def _held(column: Column, device: torch.device) -> Column:
+    """The column on the device; a small one is widened once instead of in every epoch, to the same values."""
+    data = column.data.to(device)
+    if column.scale is None or data.numel() * 4 > _WIDENED_AT_MOST:
+        return Column(data, column.scale)
+    return Column(data.to(torch.float32) * column.scale)
+
+
+class Feed:
+    """The batches of one part, on the device."""
+
+    def __init__(
+        self,
+        columns: Columns,
+        features: Sequence[str],
+        route: Route,
+        *,
+        batch_size: int,
+        seed_of: Callable[[str], int],
+        device: torch.device,
+        shuffle: bool = False,
+        drop_last: bool = False,
+        memory_format: torch.memory_format = torch.contiguous_format,
+    ) -> None:
+        self.count = size(columns)
+        held = {name: _held(columns[name], device) for name in features}
+        self.columns: Mapping[str, Tensor] = {name: column.data for name, column in held.items()}
+        self.scales = {name: column.scale for name, column in held.items()}
+        self.features, self.route = tuple(features), route
+        self.batch_size, self.seed_of, self.device = batch_size, seed_of, device
+        self.shuffle, self.drop_last, self.memory_format = shuffle, drop_last, memory_format
+        self._orders: tuple[int, Tensor] | None = None
+        self._at_once = self._chunk_batches()
+
+    def _chunk_batches(self) -> int:
+        """How many batches are made at once."""
+        of_sample = sum(column[0].numel() * 4 for column in self.columns.values()) * 4  # float copies that the transforms make
+        budget = _CHUNK_BYTES.get(self.device.type, 32 << 20)
+        return max(1, budget // max(of_sample * self.batch_size, 1))
+
+    @property
+    def batches(self) -> int:
+        """Batches of an epoch."""
+        whole, rest = divmod(self.count, self.batch_size)
+        return whole + (rest > 0 and not self.drop_last)
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """The batches of an epoch, counted from 0."""
+        indices = self._order(epoch) if self.shuffle else torch.arange(self.count, device=self.device)
+        if self.drop_last:
+            indices = indices[: self.batches * self.batch_size]
+        for chunk in indices.split(self._at_once * self.batch_size):
+            tensors = [self._tensor(name, chunk, epoch) for name in self.features]
+            yield from zip(*(tensor.split(self.batch_size) for tensor in tensors), strict=True)
+
+    def _order(self, epoch: int) -> Tensor:
+        """The order of an epoch. Several are made at once: the cost is in the number of kernels, not in their size."""
+        if self._orders is None or not self._orders[0] <= epoch < self._orders[0] + len(self._orders[1]):
+            at_once = min(_ORDERS_AT_ONCE, max(1, (4 << 20) // self.count))
+            self._orders = epoch, order(self.seed_of("order"), "order", range(epoch, epoch + at_once), self.count, self.device)
+        first, orders = self._orders
+        return orders[epoch - first]
+
+    def _tensor(self, name: str, indices: Tensor, epoch: int) -> Tensor:
+        x = self.columns[name][indices]
+        if (scale := self.scales[name]) is not None:
+            x = x.to(torch.float32) * scale
+        return self.route.change(x, indices, epoch, self.seed_of, self.memory_format) if name == self.route.feature else x
+
+
+def chunks(columns: Columns, feature: str) -> Iterator[Tensor]:
+    """One feature of a part, a few thousand samples at a time."""
+    column = columns[feature]
+    for chunk in column.data.split(4096):
+        yield chunk.to(torch.float32) * column.scale if column.scale is not None else chunk
+
+
+def fit_normalization(chunks: Iterable[Tensor], prepare: Sequence[Transform]) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of a feature over a part, after `prepare`, in float64: per channel for images [C, H, W], per column for rows."""
+    total, squares, count = None, None, 0
+    for x in chunks:
+        for transform in prepare:
+            x = transform.apply(x, torch.empty(len(x), 0))
+        x = x.to(torch.float64)
+        axes = [0, *range(2, x.ndim)] if x.ndim > 2 else [0]
+        count += x.numel() // x.shape[1] if x.ndim > 1 else x.numel()
+        total = x.sum(axes) if total is None else total + x.sum(axes)
+        squares = (x * x).sum(axes) if squares is None else squares + (x * x).sum(axes)
+    assert total is not None and squares is not None
+    mean = total / count
+    # A column that never changes would divide by 0; it stays as it is.
+    std = (squares / count - mean * mean).clamp(min=0).sqrt()
+    return mean.float(), torch.where(std > 1e-12, std, torch.ones_like(std)).float()
+
+
+def normalization(mean: Tensor, std: Tensor, rank: int, device: torch.device) -> Normalization:
+    """Shaped for a batch of that rank: channels stand at axis 1."""
+    shape = [1, -1, *([1] * (rank - 2))] if rank > 1 else [-1]
+    return Normalization(mean.reshape(shape).to(device), std.reshape(shape).to(device))

@@ -1,0 +1,183 @@
+"""Batches out of a caller's DataLoader: its order and its batches, our names, dtypes, transforms and checks.
+
+A DataLoader is looked into once, to learn the types for the plan; every batch is then held against them. The random draws of a transform belong to the
+running number of a sample within its epoch, since a loader does not tell which sample it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SequentialSampler
+
+from specbuilder.catalogue.contract import Column
+from specbuilder.catalogue.datasets.arrays import check_rows
+from specbuilder.diagnostics import DataError, UsageError
+from specbuilder.shapes import TensorType
+from specbuilder.training.columns import as_tensor, by_feature, fit, type_of
+from specbuilder.training.expected import Expected
+from specbuilder.training.feed import Batch, Route
+
+Check = Callable[[Tensor, int], None]
+"""Refuses targets that the loss cannot take; the number is that of the first sample."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A part that a DataLoader gives."""
+
+    loader: DataLoader[Any]
+    expected: Expected
+    part: str
+    types: Mapping[str, TensorType]
+    """Of its first batch, and so of all."""
+    count: int
+    """Samples of an epoch."""
+
+    def __len__(self) -> int:
+        return self.count
+
+    def batches(self) -> Iterator[dict[str, Tensor]]:
+        """The batches of one pass, checked, widened, by feature."""
+        number = 0
+        for raw in self.loader:
+            batch = _named(raw, self.expected, self.part)
+            number += 1
+            for name, wanted in self.types.items():
+                found = type_of(Column(batch[name])) if name in batch else None
+                if found != wanted:
+                    has = f"`{name}` {found}" if found is not None else f"no `{name}`"
+                    raise DataError.of("SB0810", f"batch {number} of the loader of `{self.part}` has {has}, but the first one had {wanted}")
+            yield batch
+        if number != len(self.loader):
+            raise DataError.of("SB0810", f"the loader of `{self.part}` gave {number} batches, but its length is {len(self.loader)}")
+
+    def chunks(self, feature: str) -> Iterator[Tensor]:
+        """One feature of one pass that leaves no trace in any generator."""
+        with _apart(self.loader):
+            for batch in self.batches():
+                yield batch[feature]
+
+
+def loaded(loader: DataLoader[Any], expected: Expected, part: str) -> Loaded:
+    """What a DataLoader gives. Raises `UsageError` where it says something else than the spec."""
+    batch_size, drop_last = _batching(loader, part)
+    count = _count(loader, batch_size, drop_last, part)
+    if count == 0:
+        raise DataError.of("SB0804", f"`{part}`: there are no samples")
+    if part == "train":
+        _check_agreement(loader, batch_size, count, expected)
+    with _apart(loader):
+        first = next(iter(loader), None)
+    if first is None:
+        raise DataError.of("SB0810", f"the loader of `{part}` gave 0 batches, but its length is {len(loader)}")
+    batch = _named(first, expected, part)
+    rows = len(next(iter(batch.values())))
+    if rows != min(batch_size, count):
+        raise DataError.of("SB0810", f"the first batch of the loader of `{part}` has {rows} samples, but its batch size is {batch_size}")
+    types = {name: type_of(Column(tensor)) for name, tensor in batch.items()}
+    return Loaded(loader=loader, expected=expected, part=part, types=types, count=count)
+
+
+def _named(raw: Any, expected: Expected, part: str) -> dict[str, Tensor]:
+    """A batch by feature, in the dtypes that the spec wants."""
+    tensors = {name: as_tensor(values, f"`{name}` of `{part}`") for name, values in by_feature(raw, expected, part).items()}
+    check_rows(tensors, f"`{part}`: ")
+    types = expected.types(tuple(tensors), expected.target_among(tuple(tensors)))
+    columns = {name: fit(Column(tensor), types.get(name), expected.floats) for name, tensor in tensors.items()}
+    return {name: column.data if column.scale is None else column.data.to(torch.float32) * column.scale for name, column in columns.items()}
+
+
+def _batching(loader: DataLoader[Any], part: str) -> tuple[int, bool]:
+    """Samples of a batch, and whether the last, smaller one is left out."""
+    owner = loader if loader.batch_size is not None else loader.batch_sampler
+    size = getattr(owner, "batch_size", None)
+    if not isinstance(size, int):
+        help = "make it with `batch_size=`, or give its batch sampler a `batch_size`"
+        raise UsageError.of("SB0802", f"the DataLoader of `{part}=` does not say how many samples a batch has", help=help)
+    return size, bool(getattr(owner, "drop_last", False))
+
+
+def _count(loader: DataLoader[Any], batch_size: int, drop_last: bool, part: str) -> int:
+    """Samples of an epoch."""
+    try:
+        if drop_last:
+            return len(loader) * batch_size
+        # Custom batch samplers count batches, their own sampler counts samples.
+        sampler = loader.sampler if loader.batch_size is not None else getattr(loader.batch_sampler, "sampler", loader.dataset)
+        return len(loader.dataset if isinstance(loader.dataset, IterableDataset) else sampler)  # type: ignore[arg-type]
+    except TypeError:
+        help = "give its dataset a `__len__` that counts the samples"
+        raise UsageError.of("SB0802", f"the DataLoader of `{part}=` does not say how many samples it has", help=help) from None
+
+
+def _check_agreement(loader: DataLoader[Any], batch_size: int, count: int, expected: Expected) -> None:
+    """What the spec says of batches and order is what the loader does: nothing in it is left unheard."""
+    data = expected.data
+    if batch_size != data.batch_size:
+        message = f"the DataLoader of `train=` has a batch size of {batch_size}, but `data.batch_size` of the spec is {data.batch_size}"
+        raise UsageError.of("SB0802", message, help=f'make them equal, as with `set={{"data.batch_size": {batch_size}}}`')
+    if data.drop_last and count % batch_size:
+        message = "the DataLoader of `train=` gives its last, smaller batch, but `data.drop_last` of the spec is true"
+        raise UsageError.of("SB0802", message, help="make it with `drop_last=True`")
+    if "shuffle" in expected.written and isinstance(loader.sampler, SequentialSampler if data.shuffle else RandomSampler):
+        does = "keeps one order" if data.shuffle else "shuffles"
+        message = f"the DataLoader of `train=` {does}, but `data.shuffle` of the spec is {str(data.shuffle).lower()}"
+        raise UsageError.of("SB0802", message, help=f"make it with `shuffle={data.shuffle}`")
+
+
+@contextmanager
+def _apart(loader: DataLoader[Any]) -> Iterator[None]:
+    """A pass within leaves torch's generator and the loader's own where they were."""
+    generator: torch.Generator | None = loader.generator
+    state = generator.get_state() if generator is not None else None
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        if generator is not None and state is not None:
+            generator.set_state(state)
+
+
+class LoaderFeed:
+    """The batches of a part that a DataLoader gives, on the device."""
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        features: Sequence[str],
+        route: Route,
+        *,
+        seed_of: Callable[[str], int],
+        device: torch.device,
+        check: Check | None = None,
+        memory_format: torch.memory_format = torch.contiguous_format,
+    ) -> None:
+        self.count = loaded.count
+        self.loaded, self.features, self.route = loaded, tuple(features), route
+        self.seed_of, self.device, self.check, self.memory_format = seed_of, device, check, memory_format
+
+    @property
+    def batches(self) -> int:
+        """Batches of an epoch."""
+        return len(self.loaded.loader)
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """The batches of an epoch, counted from 0, in the loader's order."""
+        seen = 0
+        for batch in self.loaded.batches():
+            target = batch[self.features[-1]]
+            if self.check is not None:
+                self.check(target, seen)
+            indices = torch.arange(seen, seen + len(target), device=self.device)
+            seen += len(target)
+            yield tuple(self._tensor(name, batch[name], indices, epoch) for name in self.features)
+
+    def _tensor(self, name: str, tensor: Tensor, indices: Tensor, epoch: int) -> Tensor:
+        x = tensor.to(self.device)
+        return self.route.change(x, indices, epoch, self.seed_of, self.memory_format) if name == self.route.feature else x

@@ -1,0 +1,302 @@
+"""Plan, graph and data to a finished run folder.
+
+Everything that a run is made of is put together here, in the order in which it happens; the loop itself is `loop.train`. Random streams: weights from
+`init`, order from `order`, augmentation from `augment.<transform>`, dropout from `model`, each of its own seed, so that none disturbs another.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any, Protocol
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from specbuilder.catalogue.contract import Module, Transform
+from specbuilder.diagnostics import DataError, RunError, SpecbuilderError
+from specbuilder.emit.load import build, load
+from specbuilder.emit.model import Emission
+from specbuilder.graph.graph import TypedGraph
+from specbuilder.language.settings import Statistics
+from specbuilder.plan.plan import Plan
+from specbuilder.training import columns as data
+from specbuilder.training.decide import Decisions, Wishes, decide, look
+from specbuilder.training.evaluate import evaluate
+from specbuilder.training.feed import Batches, Feed, Normalization, Route, chunks, fit_normalization, normalization
+from specbuilder.training.journal import Journal, new_folder, write_json
+from specbuilder.training.loader import Check, Loaded, LoaderFeed
+from specbuilder.training.loop import Course, State, Watcher, train
+from specbuilder.training.random import key
+from specbuilder.training.step import autocast, make_optimizer, make_step
+
+
+class Host(Watcher, Protocol):
+    """Who hears of a whole run."""
+
+    def started(self, folder: Path, plan: Plan, decisions: Decisions) -> None: ...
+
+
+class Silent:
+    """Nobody listens."""
+
+    def started(self, folder: Path, plan: Plan, decisions: Decisions) -> None: ...
+
+    def progress(self, step: int, steps: int) -> None: ...
+
+    def evaluated(self, row: Mapping[str, Any], timing: Mapping[str, Any]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Texts:
+    """The texts that a run folder keeps."""
+
+    spec: str
+    spec_suffix: str
+    model: Emission
+    objective: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a run came to."""
+
+    folder: Path
+    state: str
+    """`finished` or `interrupted`."""
+    steps: int
+    seconds: float
+    metrics: Mapping[str, float]
+    """Of the final weights: `test.*` where there is a test part, else `validation.*`."""
+    model: nn.Module
+
+
+def execute(
+    plan: Plan,
+    graph: TypedGraph,
+    parts: data.Parts,
+    texts: Texts,
+    *,
+    root: Path,
+    device: str = "auto",
+    host: Host | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Result:
+    """Trains to the end of the plan, or until `stop` says so. The run folder tells the state of the run at any moment."""
+    host = host or Silent()
+    decisions = decide(_wishes(plan, graph, device), look())
+    _check_labels(plan, parts)
+    cut = data.split(parts, plan.data.split or {}, plan.seeds.of("split"))
+    folder = new_folder(root, plan.name)
+    _write_texts(folder, texts, plan, decisions)
+    journal = Journal(folder)
+    journal.status("running", step=0)
+    began = monotonic()
+    try:
+        with _determinism(plan.train.deterministic), _forked(plan):
+            result = _train(plan, graph, cut, texts, decisions, folder, journal, host, stop, began)
+    except BaseException as error:
+        journal.status("failed", error=_said(error))
+        raise
+    finally:
+        journal.close()
+    return result
+
+
+def _said(error: BaseException) -> str:
+    return error.diagnostics[0].message if isinstance(error, SpecbuilderError) and error.diagnostics else f"{type(error).__name__}: {error}"
+
+
+def _train(
+    plan: Plan,
+    graph: TypedGraph,
+    cut: data.Parts,
+    texts: Texts,
+    decisions: Decisions,
+    folder: Path,
+    journal: Journal,
+    host: Host,
+    stop: Callable[[], bool],
+    began: float,
+) -> Result:
+    device = torch.device(decisions.device.value)
+    memory_format = torch.channels_last if decisions.memory_format.value == "channels_last" else torch.contiguous_format
+    model = build(texts.model, key(plan.seeds.of("init"), "init", 0), device, str(folder / "model.py"))
+    model.to(memory_format=memory_format)  # type: ignore[call-overload]  # torch's stubs know this form for tensors only
+    objective = load(texts.objective, "objective", str(folder / "objective.py")).objective
+    if decisions.compile.value != "off":
+        objective = torch.compile(objective, fullgraph=True, dynamic=False, mode=decisions.compile.value)
+    feeds = _feeds(plan, graph, cut, device, memory_format, folder)
+    host.started(folder, plan, decisions)
+    optimizer = make_optimizer(
+        plan.optimizer.source(),
+        [parameter for parameter in model.parameters() if parameter.requires_grad],
+        decisions.optimizer_form.value,
+        lr_as_tensor=device if decisions.compile.value != "off" and device.type == "cuda" else None,
+    )
+    context = autocast(decisions.precision.value, device)
+    is_sum = getattr(plan.loss, "reduction", "mean") == "sum"
+    state = State(model=model, optimizer=optimizer, loss_sum=torch.zeros((), device=device))
+    assert plan.length is not None
+    course = Course(
+        length=plan.length,
+        schedule=plan.schedule,
+        metrics=plan.metrics,
+        feeds=feeds,
+        shown=next((part for part in ("validation", "test") if part in feeds), None),
+        step=make_step(model, objective, optimizer, state.loss_sum, context=context),
+        objective=objective,
+        context=context,
+        is_sum=is_sum,
+    )
+    is_whole = train(state, course, journal, host, stop)
+    save_weights(model, folder)
+    outcome = "finished" if is_whole else "interrupted"
+    last = next((part for part in ("test", "validation") if part in feeds), None)
+    final = evaluate(model, objective, feeds[last].epoch(0), plan.metrics, context=context, is_sum=is_sum) if last is not None and is_whole else {}
+    metrics = {f"{last}.{name}": value for name, value in final.items()}
+    journal.status(outcome, step=state.step, steps=plan.length.steps, metrics=metrics)
+    return Result(folder=folder, state=outcome, steps=state.step, seconds=monotonic() - began, metrics=metrics, model=model)
+
+
+def _wishes(plan: Plan, graph: TypedGraph, device: str) -> Wishes:
+    return Wishes(
+        device=device,
+        precision=plan.train.precision,
+        compile=plan.train.compile,
+        optimizer_has_fused=plan.optimizer.has_fused,
+        has_convolution=any(isinstance(node.source, Module) and "Conv2d" in node.source.constructor.function for node in graph.nodes),
+    )
+
+
+def _feeds(
+    plan: Plan, graph: TypedGraph, cut: data.Parts, device: torch.device, memory_format: torch.memory_format, folder: Path
+) -> dict[str, Batches]:
+    features = [*(plan.bindings[name] for name in graph.input_types), plan.target]
+    pipeline = plan.pipeline
+    fitted = _normalization(plan, cut["train"], device, folder)
+    feeds: dict[str, Batches] = {}
+    for part, columns in cut.items():
+        is_train = part == "train"
+        transforms = (*pipeline.prepare, *(pipeline.augment if is_train else pipeline.inference))
+        route = Route(feature=pipeline.feature, transforms=_streams(transforms), normalization=fitted)
+        if isinstance(columns, Loaded):
+            check = _label_check(plan, part)
+            feeds[part] = LoaderFeed(columns, features, route, seed_of=plan.seeds.of, device=device, check=check, memory_format=memory_format)
+            continue
+        feeds[part] = Feed(
+            columns,
+            features,
+            route,
+            batch_size=plan.data.batch_size,
+            seed_of=plan.seeds.of,
+            device=device,
+            shuffle=is_train and plan.data.shuffle,
+            drop_last=is_train and plan.data.drop_last,
+            memory_format=memory_format,
+        )
+    return feeds
+
+
+def _streams(transforms: Sequence[Transform]) -> tuple[tuple[str, Transform], ...]:
+    """Each transform with the name of its stream: `augment.random_crop`, and `augment.random_crop.2` for a second one."""
+    seen: Counter[str] = Counter()
+    named = []
+    for transform in transforms:
+        seen[transform.kind] += 1
+        number = f".{seen[transform.kind]}" if seen[transform.kind] > 1 else ""
+        named.append((f"augment.{transform.kind}{number}", transform))
+    return tuple(named)
+
+
+def _normalization(plan: Plan, columns: data.Part, device: torch.device, folder: Path) -> Normalization | None:
+    """The normalization of the transformed feature; fitted statistics are kept beside the weights."""
+    wish = plan.data.normalize
+    if wish == "none":
+        return None
+    assert plan.facts is not None
+    rank = plan.facts.features[plan.pipeline.feature].type.rank
+    if isinstance(wish, Statistics):
+        mean, std = (torch.tensor(value, dtype=torch.float32).reshape(-1) for value in (wish.mean, wish.std))
+    else:
+        feature = plan.pipeline.feature
+        given = columns.chunks(feature) if isinstance(columns, Loaded) else chunks(columns, feature)
+        mean, std = fit_normalization(given, plan.pipeline.prepare)
+    save_file({"mean": mean.contiguous(), "std": std.contiguous()}, folder / "normalization.safetensors")
+    return normalization(mean, std, rank, device)
+
+
+def _check_labels(plan: Plan, parts: data.Parts) -> None:
+    """Class numbers outside of what the model scores, found on the CPU before anything runs: a GPU would only abort."""
+    for part, columns in parts.items():
+        check = _label_check(plan, part)
+        if check is not None and not isinstance(columns, Loaded):
+            check(columns[plan.target].data, 0)
+
+
+def _label_check(plan: Plan, part: str) -> Check | None:
+    """Refuses class numbers outside of what the model scores; None where the target has none."""
+    classes = plan.loss.classes(plan.loss_types[0])
+    if not isinstance(classes, int) or plan.loss_types[1].dtype != "int64":
+        return None
+    ignored = getattr(plan.loss, "ignore_index", None)
+
+    def check(target: Tensor, first: int) -> None:
+        wrong = ((target < 0) | (target >= classes)) & (target != ignored)
+        if bool(wrong.any()):
+            row = first + int(wrong.reshape(len(target), -1).any(1).nonzero()[0])
+            value = int(target[wrong][0])
+            message = f"`{plan.target}` of sample {row} of the part `{part}` is {value}, but the model scores the classes 0 to {classes - 1}"
+            raise DataError.of("SB0805", message)
+
+    return check
+
+
+def save_weights(model: nn.Module, folder: Path) -> None:
+    """`weights.safetensors`: the state dict, contiguous and on the CPU; a tensor that two names share is stored under the first."""
+    stored: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in model.state_dict().items():
+        if tensor.data_ptr() in seen and tensor.numel():
+            continue
+        seen.add(tensor.data_ptr())
+        stored[name] = tensor.detach().contiguous().cpu()
+    save_file(stored, folder / "weights.safetensors")
+
+
+def _write_texts(folder: Path, texts: Texts, plan: Plan, decisions: Decisions) -> None:
+    (folder / f"spec{texts.spec_suffix}").write_text(texts.spec, encoding="utf-8")
+    (folder / "model.py").write_text(texts.model.text, encoding="utf-8")
+    (folder / "objective.py").write_text(texts.objective, encoding="utf-8")
+    write_json(folder / "plan.json", plan.as_json())
+    write_json(folder / "decisions.json", decisions.as_json())
+
+
+@contextmanager
+def _determinism(wanted: bool) -> Iterator[None]:
+    """Refuses kernels without a deterministic form while the run lasts."""
+    if not wanted:
+        yield
+        return
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
+@contextmanager
+def _forked(plan: Plan) -> Iterator[None]:
+    """Torch's own generators, which dropout draws from, seeded by the stream `model` for the run and put back afterwards."""
+    with torch.random.fork_rng():
+        torch.manual_seed(key(plan.seeds.of("model"), "model", 0))
+        yield
+
+
+__all__ = ["Host", "Result", "RunError", "Silent", "Texts", "execute", "save_weights"]

@@ -1,0 +1,359 @@
+"""The command line from outside: what a user types, sees and gets as exit code.
+
+Most rows run in a process of their own. Whole outputs are golden files; rows with torch are few, since each costs seconds.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from specbuilder import cli
+from specbuilder.api import parse
+from tests.conftest import Golden
+
+ROOT = Path(__file__).parent.parent.parent
+BAD = "specbuilder: 1\nname: bad\nmodel:\n  inputs:\n    x: float32[B, 4]\n  nodes:\n    - lineer: 10\n"
+BROKEN_PROMISE = BAD.replace("lineer", "linear") + "expect: {parameters: 1}\n"
+RIGHT = BAD.replace("lineer", "linear")
+
+
+@pytest.fixture(autouse=True)
+def collector() -> Iterator[None]:
+    """A command turns the garbage collector off for its short life; the tests go on."""
+    yield
+    gc.enable()
+
+
+class Answer(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+def specbuilder(*arguments: str, folder: Path = ROOT, **environment: str) -> Answer:
+    """Runs the command as a user does, without a terminal."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100", **environment}
+    done = subprocess.run(
+        [sys.executable, "-m", "specbuilder", *arguments], cwd=folder, env=env, capture_output=True, encoding="utf-8", check=False, timeout=120
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
+def written(folder: Path, **texts: str) -> None:
+    for name, text in texts.items():
+        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+
+
+# Exit codes and what is said -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "out", "err"),
+    [
+        ("validate right.yaml", 0, "right.yaml: valid; 50 parameters, x float32[B, 4] -> output float32[B, 10]\n", ""),
+        ("validate nope.yaml", 2, "", "error[SB0901]: there is no file nope.yaml\n\nnope.yaml: 1 error\n"),
+        ("validate rihgt.yaml", 2, "", "error[SB0901]: there is no file rihgt.yaml\n  = help: did you mean `right.yaml`?\n\nrihgt.yaml: 1 error\n"),
+        ("summary nope.yaml", 2, "", "error[SB0901]: there is no file nope.yaml\n\n"),
+        ("validate promise.yaml", 6, "", None),
+        ("validate bad.yaml", 3, "", None),
+        ("summary bad.yaml", 3, "", None),
+        ("emit bad.yaml", 3, "", None),
+        ("run bad.yaml", 3, "", None),
+        ("emit promise.yaml", 6, "", None),
+        ("run right.yaml", 3, "", None),
+        (
+            "kinds nothing_like_it",
+            2,
+            "",
+            "error[SB0904]: there is no kind called `nothing_like_it`\n  = help: `specbuilder kinds` lists them all\n\n",
+        ),
+        ("kinds Conv2d", 2, "", "error[SB0904]: there is no kind called `Conv2d`\n  = help: did you mean `conv2d`?\n\n"),
+        ("validate right.yaml --set epochs", 2, "", None),
+        ("init --like nope", 2, "", "error[SB0907]: the package carries no spec `nope`\n  = help: it carries cnn, digits, mlp\n\n"),
+    ],
+)
+def test_exit_code_and_words(arguments: str, code: int, out: str, err: str | None, tmp_path: Path) -> None:
+    written(tmp_path, right=RIGHT, bad=BAD, promise=BROKEN_PROMISE)
+    answer = specbuilder(*arguments.split(), folder=tmp_path)
+    assert (answer.code, answer.out) == (code, out)
+    assert answer.err != "" or code == 0
+    if err is not None:
+        assert answer.err == err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.yaml", "promise.yaml", "right.yaml"], "nothing is written"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "first"),
+    [
+        ([], "specbuilder: the following arguments are required: COMMAND"),
+        (["validat", "a.yaml"], "specbuilder: there is no command `validat`; did you mean `validate`?"),
+        (["validate"], "specbuilder: the following arguments are required: SPEC"),
+        (["validate", "--jsn", "a.yaml"], "specbuilder: unrecognized arguments: --jsn; did you mean `--json`?"),
+        (["run", "--devise", "cpu"], "specbuilder: unrecognized arguments: --devise"),
+    ],
+)
+def test_wrong_use_is_exit_2(arguments: list[str], first: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(arguments)
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err.splitlines()[0].startswith(first)
+
+
+def test_several_specs_are_all_checked_and_the_worst_code_counts(tmp_path: Path) -> None:
+    written(tmp_path, a_right=RIGHT, b_bad=BAD, c_promise=BROKEN_PROMISE)
+    answer = specbuilder("validate", "a_right.yaml", "b_bad.yaml", "c_promise.yaml", folder=tmp_path)
+    assert answer.code == 6
+    assert answer.out == "a_right.yaml: valid; 50 parameters, x float32[B, 4] -> output float32[B, 10]\n"
+    assert [line for line in answer.err.splitlines() if line.endswith("1 error")] == ["b_bad.yaml: 1 error", "c_promise.yaml: 1 error"]
+    assert specbuilder("validate", "a_right.yaml", "b_bad.yaml", folder=tmp_path).code == 3
+
+
+def test_absent_data_is_exit_5_and_leaves_nothing(tmp_path: Path) -> None:
+    answer = specbuilder("run", str(ROOT / "specs/cnn.yaml"), "--epochs", "1", folder=tmp_path)
+    assert answer.code == 5
+    assert "error[SB0806]: CIFAR-10 is not in" in answer.err
+    assert "`download: true`" in answer.err
+    assert "`--synthetic`" in answer.err
+    assert list(tmp_path.iterdir()) == []
+
+
+# Goldens -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("validate_all.txt", ["validate", "specs/cnn.yaml", "specs/digits.yaml", "specs/mlp.yaml"]),
+        ("validate_mlp.json", ["validate", "--json", "specs/mlp.yaml"]),
+        ("summary_cnn.txt", ["summary", "specs/cnn.yaml"]),
+        ("summary_digits.txt", ["summary", "specs/digits.yaml"]),
+        ("summary_mlp.json", ["summary", "--json", "specs/mlp.yaml"]),
+        ("emit_mlp.py.txt", ["emit", "specs/mlp.yaml"]),
+        ("emit_cnn.py.txt", ["emit", "specs/cnn.yaml"]),
+        ("kinds.txt", ["kinds"]),
+        ("kinds_conv2d.txt", ["kinds", "conv2d"]),
+        ("kinds_add.txt", ["kinds", "add"]),
+        ("kinds_adamw.json", ["kinds", "--json", "adamw"]),
+    ],
+)
+def test_output_is_as_it_was(
+    name: str, arguments: list[str], golden: Golden, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert cli.main(arguments) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    if name.endswith(".json"):
+        json.loads(printed.out)
+    golden(f"cli/{name}", re.sub(r"specbuilder \d+\.\d+\.\d+\S*", "specbuilder X.Y.Z", printed.out))
+
+
+def test_schema_is_the_committed_file(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["schema"]) == 0
+    assert capsys.readouterr().out == (ROOT / "schemas" / "spec.schema.json").read_text(encoding="utf-8")
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["--help"])
+    assert stopped.value.code == 0
+    said = capsys.readouterr().out
+    assert re.findall(r"^    (\w+) ", said, re.MULTILINE) == ["validate", "summary", "emit", "run", "kinds", "schema", "init"]
+
+
+# JSON ----------------------------------------------------------------------------------------------------------------
+
+
+def test_json_of_a_bad_spec_carries_places(tmp_path: Path) -> None:
+    written(tmp_path, bad=BAD)
+    answer = specbuilder("validate", "--json", "bad.yaml", folder=tmp_path)
+    assert (answer.code, answer.err) == (3, "")
+    assert json.loads(answer.out) == {
+        "version": 1,
+        "file": "bad.yaml",
+        "valid": False,
+        "diagnostics": [
+            {
+                "code": "SB0205",
+                "severity": "error",
+                "message": "unknown kind of node `lineer`",
+                "range": {"file": "bad.yaml", "line": 7, "column": 7, "end_line": 7, "end_column": 13},
+                "path": "",
+                "chain": [],
+                "related": [],
+                "help": "did you mean `linear`?",
+                "fixes": [],
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize("command", ["summary", "run"])
+def test_json_of_a_failure_is_json_too(command: str, tmp_path: Path) -> None:
+    written(tmp_path, bad=BAD)
+    answer = specbuilder(command, "--json", "bad.yaml", folder=tmp_path)
+    assert (answer.code, answer.err) == (3, "")
+    assert [found["code"] for found in json.loads(answer.out)["diagnostics"]] == ["SB0205"]
+
+
+def test_json_of_several_specs_is_a_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path, bad=BAD, right=RIGHT)
+    assert cli.main(["validate", "--json", "right.yaml", "bad.yaml", "nope.yaml"]) == 3
+    answers = json.loads(capsys.readouterr().out)
+    assert [(each["file"], each["valid"], len(each["diagnostics"])) for each in answers] == [
+        ("right.yaml", True, 0),
+        ("bad.yaml", False, 1),
+        ("nope.yaml", False, 1),
+    ]
+
+
+# Options -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parameters"),
+    [
+        ([], 6570),
+        (["--set", "vars.width=32"], 64 * 32 + 32 + 32 * 16 + 16 + 16 * 10 + 10),
+        (["--set", "vars.width=32", "--set", "model.nodes.logits.linear=5"], 64 * 32 + 32 + 32 * 16 + 16 + 16 * 5 + 5),
+        (["--set", "model.nodes.1={linear: {out_features: 64, bias: false}}"], 6570 - 64),
+    ],
+)
+def test_set_changes_what_is_checked(
+    arguments: list[str], parameters: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "specs/mlp.yaml").read_text(encoding="utf-8")
+    written(tmp_path, mlp=text[: text.index("data:")])
+    assert cli.main(["validate", "--json", "mlp.yaml", *arguments]) == 0
+    assert json.loads(capsys.readouterr().out)["parameters"] == parameters
+
+
+@pytest.mark.parametrize("length", ["epochs: 30", "steps: 70"])
+def test_epochs_take_the_place_of_either_length(length: str) -> None:
+    text = (ROOT / "specs/mlp.yaml").read_text(encoding="utf-8").replace("epochs: 30", length)
+    arguments = cli._parser().parse_args(["run", "mlp.yaml", "--epochs", "2"])
+    plan = parse(text, set=cli._changes(arguments)).plan
+    assert plan is not None
+    assert plan.length is not None
+    # 1,797 samples, 359 of them cut off for the test: 1,438 in 23 batches of 64, the last of which has 30.
+    assert (plan.length.steps, plan.length.steps_per_epoch) == (46, 23)
+
+
+def test_mistake_in_set_is_shown_in_the_option(tmp_path: Path) -> None:
+    written(tmp_path, right=RIGHT)
+    answer = specbuilder("validate", "right.yaml", "--set", "model.nodes.linear.linear=ten", folder=tmp_path)
+    assert answer.code == 3
+    assert "--> --set:1:27\n" in answer.err
+    assert "1 | model.nodes.linear.linear=ten\n" in answer.err
+
+
+# Terminals and pipes -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("environment", [{}, {"NO_COLOR": "1"}, {"FORCE_COLOR": "1", "NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_no_colour_without_a_terminal(environment: dict[str, str], tmp_path: Path) -> None:
+    written(tmp_path, bad=BAD)
+    answer = specbuilder("validate", "bad.yaml", folder=tmp_path, **environment)
+    assert "\x1b" not in answer.out + answer.err
+
+
+def on_terminal(*arguments: str, folder: Path, **environment: str) -> str:
+    """What is printed to a terminal: both streams of the command lead to one."""
+    import pty
+
+    parent, child = pty.openpty()
+    env = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    env.pop("NO_COLOR", None) if "NO_COLOR" not in environment else None
+    process = subprocess.Popen([sys.executable, "-m", "specbuilder", *arguments], cwd=folder, env=env, stdout=child, stderr=child, stdin=child)
+    os.close(child)
+    printed = b""
+    try:
+        while chunk := os.read(parent, 4096):
+            printed += chunk
+    except OSError:
+        pass  # Linux answers EIO once the other side is closed.
+    process.wait(timeout=60)
+    os.close(parent)
+    return printed.decode()
+
+
+def test_colour_on_a_terminal_unless_it_is_declined(tmp_path: Path) -> None:
+    written(tmp_path, bad=BAD)
+    assert "\x1b[1;31merror[SB0205]\x1b[0m" in on_terminal("validate", "bad.yaml", folder=tmp_path)
+    assert "\x1b" not in on_terminal("validate", "bad.yaml", folder=tmp_path, NO_COLOR="1")
+
+
+@pytest.mark.parametrize("arguments", ["kinds", "schema", "validate --json specs/cnn.yaml", "emit specs/cnn.yaml"])
+def test_reader_that_goes_away_is_no_failure(arguments: str) -> None:
+    # With buffers, so that what is short is written only when the interpreter ends.
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""}
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "specbuilder", *arguments.split()],
+        cwd=ROOT,
+        env=env,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+# init and emit -------------------------------------------------------------------------------------------------------
+
+
+def test_init_writes_a_spec_that_is_valid_and_writes_over_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["init"]) == 0
+    assert capsys.readouterr().out == "wrote spec.yaml; try `specbuilder validate spec.yaml`, `summary`, `emit`, `run`\n"
+    text = (tmp_path / "spec.yaml").read_text(encoding="utf-8")
+    assert "$schema" not in text, "the path to the schema is that of the repository"
+    assert cli.main(["validate", "spec.yaml"]) == 0
+    assert cli.main(["init", "--like", "mlp"]) == 2
+    assert (tmp_path / "spec.yaml").read_text(encoding="utf-8") == text
+    assert capsys.readouterr().err == ("error[SB0905]: spec.yaml is there already, and nothing is written over it\n  = help: name another file\n\n")
+    assert cli.main(["init", "other.yaml", "--like", "mlp"]) == 0
+    assert cli.main(["init", "no/such/folder.yaml"]) == 2
+    assert cli.main(["emit", "other.yaml", "-o", "model.py"]) == 0
+    capsys.readouterr()
+    assert cli.main(["emit", "other.yaml"]) == 0
+    assert capsys.readouterr().out == (tmp_path / "model.py").read_text(encoding="utf-8")
+
+
+ALONE = """
+import runpy, sys, torch
+space = runpy.run_path(sys.argv[1])
+(cls,) = [found for found in space.values() if isinstance(found, type) and issubclass(found, torch.nn.Module)]
+model = cls().eval()
+with torch.no_grad():
+    out = model(torch.zeros(*map(int, sys.argv[2].split(","))))
+print(tuple(out.shape), sum(parameter.numel() for parameter in model.parameters()), "specbuilder" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(("name", "shape", "parameters"), [("mlp", "3,1,8,8", 6570), ("cnn", "3,3,32,32", 2721354)])
+def test_emitted_file_runs_without_specbuilder(name: str, shape: str, parameters: int, tmp_path: Path) -> None:
+    assert cli.main(["emit", str(ROOT / f"specs/{name}.yaml"), "-o", str(tmp_path / "model.py")]) == 0
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", ALONE, str(tmp_path / "model.py"), shape], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.stdout == f"(3, 10) {parameters} False\n", done.stderr

@@ -1,0 +1,234 @@
+"""Runs, as a Python user and as a user of the command line has them: folders, repeatability, interruption, failure."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import specbuilder
+from specbuilder.api import Spec, parse
+from specbuilder.diagnostics import CheckError, DataError, RunError
+
+ROOT = Path(__file__).parent.parent.parent
+FILES = {
+    "spec.yaml",
+    "plan.json",
+    "decisions.json",
+    "model.py",
+    "objective.py",
+    "metrics.jsonl",
+    "timing.jsonl",
+    "status.json",
+    "weights.safetensors",
+}
+
+
+def digits(**changes: object) -> Spec:
+    """The digits spec, shortened: two epochs, and no promise of accuracy."""
+    return specbuilder.load(
+        ROOT / "specs/digits.yaml", set={"train.epochs": 2, "expect": {}, **{key.replace("__", "."): value for key, value in changes.items()}}
+    )
+
+
+def test_a_run_folder_tells_everything(tmp_path: Path) -> None:
+    run = digits().train(root=tmp_path, device="cpu")
+    assert run.folder == tmp_path / "digits" / "1"
+    assert {entry.name for entry in run.folder.iterdir()} == FILES
+    assert (run.folder / "spec.yaml").read_text() == (ROOT / "specs/digits.yaml").read_text()
+    status = json.loads((run.folder / "status.json").read_text())
+    assert (status["state"], status["step"], status["metrics"]) == ("finished", 46, dict(run.metrics))
+    rows = run.history()
+    assert [(row["step"], row["epoch"]) for row in rows] == [(23, 1.0), (46, 2.0)]
+    assert rows[-1]["test.accuracy"] == run.metrics["test.accuracy"]
+    plan = json.loads((run.folder / "plan.json").read_text())
+    assert plan["length"]["parts"] == {"train": 1438, "test": 359}
+    assert plan["length"]["last_batch"] == 1438 - 22 * 64
+    decisions = json.loads((run.folder / "decisions.json").read_text())
+    assert decisions["device"] == {"value": "cpu", "reason": "asked for"}
+
+
+def test_equal_runs_leave_equal_bytes_and_another_seed_other_ones(tmp_path: Path) -> None:
+    first, second = (digits().train(root=tmp_path, device="cpu") for _ in range(2))
+    other = digits(train__seed=1).train(root=tmp_path, device="cpu")
+    assert second.folder.name == "2"
+    for name in ("metrics.jsonl", "weights.safetensors", "plan.json", "model.py"):
+        assert (first.folder / name).read_bytes() == (second.folder / name).read_bytes()
+    assert (first.folder / "metrics.jsonl").read_bytes() != (other.folder / "metrics.jsonl").read_bytes()
+    fresh, trained = digits().build(seed=0).state_dict(), load_file(first.folder / "weights.safetensors")
+    assert fresh.keys() == trained.keys()
+    assert not any(torch.equal(fresh[name], trained[name]) for name in fresh if name.endswith("weight"))
+
+
+def test_a_run_starts_from_the_weights_that_build_gives(tmp_path: Path) -> None:
+    spec = digits(train__optimizer={"sgd": {"lr": 1e-30}}, train__schedule="constant", train__seed=5)
+    run = spec.train(root=tmp_path, device="cpu")
+    assert torch.equal(run.model.get_parameter("logits.weight"), spec.build(seed=5).get_parameter("logits.weight"))
+    assert not torch.equal(run.model.get_parameter("logits.weight"), spec.build(seed=6).get_parameter("logits.weight"))
+
+
+def test_building_and_training_leave_the_global_generator_alone(tmp_path: Path) -> None:
+    torch.manual_seed(11)
+    expected = torch.rand(3)
+    torch.manual_seed(11)
+    spec = digits()
+    spec.build(seed=0)
+    spec.train(root=tmp_path, device="cpu")
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_load_run_gives_the_model_that_was_trained(tmp_path: Path) -> None:
+    run = digits().train(root=tmp_path, device="cpu")
+    again = specbuilder.load_run(run.folder)
+    x = torch.rand(4, 1, 8, 8)
+    assert not again.model.training
+    assert torch.equal(again.model(x), run.model.eval()(x))
+    assert again.metrics == run.metrics
+
+
+def test_the_folder_is_used_without_specbuilder_by_the_lines_that_a_run_prints(tmp_path: Path) -> None:
+    run = digits().train(root=tmp_path, device="cpu")
+    moved = run.folder.rename(tmp_path / "moved")
+    script = (
+        "import sys, torch; sys.path.insert(0, '.'); sys.modules['specbuilder'] = None\n"
+        "from model import Digits; from safetensors.torch import load_file\n"
+        "model = Digits()\n"
+        'model.load_state_dict(load_file("weights.safetensors"))\n'
+        "print(model.eval()(torch.ones(1, 1, 8, 8)).sum().item())"
+    )
+    done = subprocess.run([sys.executable, "-I", "-c", script], cwd=moved, capture_output=True, text=True, check=True)
+    assert float(done.stdout) == pytest.approx(run.model.eval()(torch.ones(1, 1, 8, 8)).sum().item(), rel=1e-6)
+
+
+def test_a_broken_promise_is_told_when_the_run_is_complete(tmp_path: Path) -> None:
+    spec = digits(expect={"test.accuracy": {"min": 0.9999}})
+    with pytest.raises(CheckError) as caught:
+        spec.train(root=tmp_path, device="cpu")
+    assert "`expect` says test.accuracy is at least 0.9999, but it is 0." in caught.value.diagnostics[0].message
+    assert json.loads((tmp_path / "digits/1/status.json").read_text())["state"] == "finished"
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_the_folder_says_so(tmp_path: Path) -> None:
+    with pytest.raises(RunError) as caught:
+        digits(train__optimizer={"sgd": {"lr": 1e30}}, train__schedule="constant").train(root=tmp_path, device="cpu")
+    assert caught.value.diagnostics[0].message == "the training loss is nan at step 23"
+    status = json.loads((tmp_path / "digits/1/status.json").read_text())
+    assert status == {"state": "failed", "error": "the training loss is nan at step 23"}
+
+
+def test_labels_outside_of_the_classes_are_found_before_anything_runs(tmp_path: Path) -> None:
+    labels = torch.zeros(20, dtype=torch.int64)
+    labels[7] = 10
+    with pytest.raises(DataError) as caught:
+        digits().train(train=(torch.rand(20, 1, 8, 8), labels), root=tmp_path, device="cpu")
+    assert caught.value.diagnostics[0].message == "`target` of sample 7 of the part `train` is 10, but the model scores the classes 0 to 9"
+    assert not (tmp_path / "digits").exists()
+
+
+def test_stop_ends_after_the_step_and_keeps_the_weights(tmp_path: Path) -> None:
+    asked = iter([False] * 4 + [True] * 100)
+    run = digits().train(root=tmp_path, device="cpu", stop=lambda: next(asked))
+    assert run.state == "interrupted"
+    assert json.loads((run.folder / "status.json").read_text()) == {"state": "interrupted", "step": 5, "steps": 46, "metrics": {}}
+    assert load_file(run.folder / "weights.safetensors")["conv2d.weight"].isfinite().all()
+
+
+def test_statistics_of_normalize_are_fitted_on_train_and_kept(tmp_path: Path) -> None:
+    spec = digits(data__normalize="train", data__augment=[])
+    run = spec.train(root=tmp_path, device="cpu")
+    kept = load_file(run.folder / "normalization.safetensors")
+    assert spec.plan is not None and spec.plan.dataset is not None
+    from specbuilder.training.columns import split
+
+    part = split(spec.plan.dataset.open(), {"test": 0.2}, 0)["train"]
+    assert isinstance(part, Mapping)
+    pixels = part["image"].data.double() / 16
+    assert kept["mean"].item() == pytest.approx(pixels.mean().item(), rel=1e-6)
+    assert kept["std"].item() == pytest.approx(pixels.std(correction=0).item(), rel=1e-6)
+
+
+TEXT = """
+specbuilder: 1
+name: line
+model:
+  inputs: {x: "float32[B, 1]"}
+  nodes:
+    - linear: 1
+      name: y
+data:
+  synthetic: {features: {x: "float32[B, 1]", target: "float32[B, 1]"}, targets: [target]}
+  batch_size: 4
+train:
+  epochs: 200
+  loss: mse_loss
+  optimizer: {sgd: {lr: 0.1}}
+"""
+
+
+def test_own_arrays_are_learned(tmp_path: Path) -> None:
+    x = torch.linspace(-1, 1, 32)[:, None]
+    run = parse(TEXT).train(train=(x.numpy().astype("float64"), 3 * x + 1), validation=(x, 3 * x + 1), root=tmp_path, device="cpu")
+    weight, bias = (parameter.item() for parameter in run.model.parameters())
+    assert (weight, bias) == pytest.approx((3.0, 1.0), abs=1e-3)
+    assert run.metrics["validation.loss"] < 1e-5
+
+
+# The command line -----------------------------------------------------------------------------------------------------
+
+
+def command(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "specbuilder", *words], cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_run_without_a_spec_trains_the_digits_that_the_package_carries(tmp_path: Path) -> None:
+    done = command("run", "--epochs", "1", "--set", "expect={}", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "digits  58,474 parameters  runs/digits/1"
+    assert lines[1] == "data       digits: 1,438 train, 359 test; inputs image; target label"
+    assert lines[2] == "plan       23 steps, 1 epochs of 23, batch 64, last batch 30"
+    assert any(line.startswith("epoch 1") and "test.accuracy" in line for line in lines)
+    assert "\x1b" not in done.stdout
+    assert (tmp_path / "runs/digits/1/weights.safetensors").exists()
+
+
+def test_run_as_json(tmp_path: Path) -> None:
+    done = command("run", "--epochs", "1", "--set", "expect={}", "--json", cwd=tmp_path)
+    answer = json.loads(done.stdout)
+    assert (answer["state"], answer["folder"]) == ("finished", "runs/digits/1")
+    assert 0 < answer["metrics"]["test.accuracy"] < 1
+
+
+def test_ctrl_c_stops_cleanly(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "specbuilder", "run", "--epochs", "100000"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    metrics = tmp_path / "runs/digits/1/metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while not (metrics.exists() and metrics.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert "stopping after this step" in err
+    assert "going on from here (`resume`) is not there yet" in out
+    assert json.loads((metrics.parent / "status.json").read_text())["state"] == "interrupted"
+    assert (metrics.parent / "weights.safetensors").exists()
+
+
+@pytest.mark.skipif(os.name != "posix" or torch.cuda.is_available() or torch.backends.mps.is_available(), reason="a GPU is there")
+def test_a_device_that_is_not_there_is_exit_4(tmp_path: Path) -> None:
+    done = command("run", "--device", "cuda", cwd=tmp_path)
+    assert done.returncode == 4
+    assert "this machine has no `cuda` device that torch can use" in done.stderr
+    assert not (tmp_path / "runs").exists()
