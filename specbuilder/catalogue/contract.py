@@ -9,7 +9,7 @@ half in the class and import torch inside that method, the only place where a ki
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
 from annotated_types import Ge, Gt, Le
 
@@ -18,9 +18,9 @@ from specbuilder.records import Record
 from specbuilder.shapes import Dim, Requirement, TensorType
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    import torch
 
-Family = Literal["node", "loss", "optimizer", "schedule", "dataset", "transform", "metric"]
+Family = Literal["node", "loss", "optimizer", "schedule", "dataset", "transform", "metric", "initializer"]
 """Layers and functions share one name space, `node`: they are what stands in a list of nodes."""
 
 # Field types ---------------------------------------------------------------------------------------------------------
@@ -109,14 +109,45 @@ class Call(Record):
     kwargs: tuple[tuple[str, Argument], ...] = ()
 
 
+class Method(Record):
+    """`x.to(torch.float32)` in the emitted file: what has no function of its own."""
+
+    value: Argument
+    name: str
+    args: tuple[Argument, ...] = ()
+    kwargs: tuple[tuple[str, Argument], ...] = ()
+
+
 class Infix(Record):
-    """`a + b + c` in the emitted file."""
+    """`a + b + c` in the emitted file; `operator` is Python's: arithmetic, a comparison, `&` or `|`."""
 
     operator: str
     operands: tuple[Argument, ...]
 
 
-Expression = Input | Code | Call | Infix
+class Prefix(Record):
+    """`-x` or `~x` in the emitted file."""
+
+    operator: str
+    operand: Argument
+
+
+class Slice(Record):
+    """`1:-1` within an index."""
+
+    start: Argument = None
+    stop: Argument = None
+    step: Argument = None
+
+
+class Index(Record):
+    """`x[:, None, 0]` in the emitted file. A key is a `Slice`, a number, None for a new axis, or a tensor of whole numbers."""
+
+    value: Argument
+    keys: tuple[Argument | Slice, ...]
+
+
+Expression = Input | Code | Call | Method | Infix | Prefix | Index
 Argument = Expression | Dim | float | bool | str | None | tuple["Argument", ...]
 
 
@@ -131,8 +162,15 @@ class Module(Record):
     constructor: Call
 
 
-Source = Module | Expression
-"""What a node becomes: a module that `__init__` makes and `forward` calls, or a plain expression in `forward`."""
+class Attribute(Record):
+    """A kind that becomes a parameter or a buffer of its own, an attribute that `forward` reads: `self.scale`."""
+
+    constructor: Call
+    is_buffer: bool = False
+
+
+Source = Module | Attribute | Expression
+"""What a node becomes: a module that `__init__` makes and `forward` calls, a tensor that it makes and `forward` reads, or an expression in `forward`."""
 
 
 # Examples ------------------------------------------------------------------------------------------------------------
@@ -186,6 +224,12 @@ class Node(Kind):
     family: ClassVar[Family] = "node"
     inputs: ClassVar[tuple[Port, ...]] = (Port("input"),)
     outputs: ClassVar[tuple[str, ...]] = ("output",)
+    is_off_chain: ClassVar[bool] = False
+    """Whether the node never becomes `prev`, as a parameter does not."""
+    extra: ClassVar[str | None] = None
+    """The field, a `dict`, that takes the keys which are no fields: the axes of `rearrange: {pattern: ..., h: 8}`."""
+    positional: ClassVar[tuple[str, ...] | None] = None
+    """The order of arguments in a formula (`compute`): names of ports and fields. None is torch's usual one: the ports, then the fields as declared."""
 
     def infer(self, *types: Any, **_: Any) -> TensorType | tuple[TensorType, ...]:
         """The type of each output. Raises `Refusal`."""
@@ -286,7 +330,7 @@ class DataFacts(Record):
 class Column(Record):
     """All values of one feature, one row a sample. Stored small and widened on use: the value is `data * scale` in the feature's dtype."""
 
-    data: Tensor
+    data: torch.Tensor
     scale: float | None = None
 
 
@@ -318,7 +362,7 @@ class Transform(Kind):
         """The type after it, batch axis included. Raises `Refusal`."""
         raise NotImplementedError
 
-    def apply(self, x: Tensor, u: Tensor) -> Tensor:
+    def apply(self, x: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
         """`x` is a batch [B, ...], `u` its draws [B, draws] in [0, 1). What a sample becomes must not depend on the rest of the batch."""
         raise NotImplementedError
 
@@ -336,7 +380,7 @@ class Metric(Kind):
         """Raises `Refusal` for types it cannot judge."""
         raise NotImplementedError
 
-    def sums(self, input: Tensor, target: Tensor) -> Sequence[Tensor | int]:
+    def sums(self, input: torch.Tensor, target: torch.Tensor) -> Sequence[torch.Tensor | int]:
         """What this batch adds to each sum: scalars on the device, or plain numbers."""
         raise NotImplementedError
 
@@ -344,9 +388,22 @@ class Metric(Kind):
         raise NotImplementedError
 
 
+class Initializer(Kind):
+    """How a tensor begins, drawn or set in place: torch.nn.init's function, called without the underscore."""
+
+    family: ClassVar[Family] = "initializer"
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Raises `Refusal` for shapes that it cannot fill."""
+
+    def source(self) -> Call:
+        """The call; the tensor to fill is `Input()`: `call("nn.init.normal_", Input(), std=0.02)`."""
+        raise NotImplementedError
+
+
 # Declaring -----------------------------------------------------------------------------------------------------------
 
-REGISTRY: dict[Family, dict[str, type[Kind]]] = {family: {} for family in ("node", "loss", "optimizer", "schedule", "dataset", "transform", "metric")}
+REGISTRY: dict[Family, dict[str, type[Kind]]] = {family: {} for family in get_args(Family)}
 """The kinds whose modules have been imported; `lookup` imports the others when a spec names them."""
 
 AnyKind = TypeVar("AnyKind", bound=type[Kind])
@@ -369,5 +426,5 @@ def layer(name: str, *, primary: str | None = None, aliases: tuple[str, ...] = (
     return _declare(name, primary, aliases, torch)
 
 
-function = loss = optimizer = schedule = dataset = transform = metric = layer
+function = loss = optimizer = schedule = dataset = transform = metric = initializer = layer
 """The same decorator under the name of each family, so that a class reads as what it is; the base class decides the family."""

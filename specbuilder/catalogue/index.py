@@ -113,6 +113,7 @@ KINDS: dict[Family, dict[str, str]] = {
     "metric": {
         "accuracy": "metrics.accuracy",
     },
+    "initializer": {},
 }
 
 ALIASES: dict[Family, dict[str, str]] = {
@@ -301,5 +302,6 @@ ALIASES: dict[Family, dict[str, str]] = {
         "sparsecategoricalaccuracy": "accuracy",
         "top1": "accuracy",
     },
+    "initializer": {},
 }
 """Lower case without underscores; only names that are not already the kind's own, so spelled."""

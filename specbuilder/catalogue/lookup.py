@@ -20,6 +20,7 @@ PLACES: dict[Family, tuple[str, str]] = {
     "dataset": ("a dataset", "`data`"),
     "transform": ("a transform", "`data.augment`"),
     "metric": ("a metric", "`train.metrics`"),
+    "initializer": ("an initializer", "`init`"),
 }
 """What a kind of each family is called, and where in a spec it belongs."""
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from specbuilder.catalogue.contract import Input, Module
+from specbuilder.catalogue.contract import Attribute, Input, Module
 from specbuilder.diagnostics import InternalError
 from specbuilder.emit.names import Names
 from specbuilder.emit.render import comment, docstring, render, symbols
@@ -103,7 +103,7 @@ class _Forward:
 
     def __init__(self, graph: TypedGraph, groups: Sequence[Group]) -> None:
         self.graph, self.groups = graph, groups
-        self.sizes = sorted({symbol for node in graph.nodes if not isinstance(node.source, Module) for symbol in symbols(node.source)})
+        self.sizes = sorted({symbol for node in graph.nodes if not isinstance(node.source, (Module, Attribute)) for symbol in symbols(node.source)})
         chosen = {str(value.path[0]) for value in graph.inputs} | {str(node.path[0]) for node in graph.nodes if node.is_named}
         self.names = Names(chosen | set(self.sizes))
         self.each = self.names.new(next(word for word in ("layer", "each_layer", "each_of_the_layers") if word not in chosen))
@@ -162,6 +162,7 @@ class _Forward:
     def _call(self, node: GraphNode, module: str) -> str:
         if isinstance(node.source, Module):
             return f"{module}({', '.join(self._arrival(arrival) for arrival in node.inputs if arrival is not None)})"
+        assert not isinstance(node.source, Attribute)
         return render(node.source, lambda reference: self._tensor(node, reference), lambda symbol: self.size_name[symbol])
 
     def _tensor(self, node: GraphNode, reference: Input) -> str:

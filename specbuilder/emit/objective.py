@@ -5,7 +5,7 @@ One straight function that takes the model and the tensors of a batch; it is wha
 
 from __future__ import annotations
 
-from specbuilder.catalogue.contract import Module
+from specbuilder.catalogue.contract import Attribute, Module
 from specbuilder.diagnostics import InternalError
 from specbuilder.emit.render import comment, render
 from specbuilder.graph.graph import TypedGraph
@@ -15,7 +15,7 @@ from specbuilder.plan.plan import Plan
 def emit_objective(plan: Plan, graph: TypedGraph, version: str) -> str:
     """The source of `objective(model, <inputs>, target) -> (loss, output)`."""
     source = plan.loss.source(*plan.loss_types)
-    assert not isinstance(source, Module)
+    assert not isinstance(source, (Module, Attribute))
     inputs = list(graph.input_types)
     said = f"model({', '.join(inputs)})"
     if len(graph.outputs) > 1:

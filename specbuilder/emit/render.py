@@ -1,4 +1,4 @@
-"""Described code to text: `Call`, `Infix`, literals and sizes become the characters of the emitted file.
+"""Described code to text: calls, operators, literals and sizes become the characters of the emitted file, with no parenthesis more than Python needs.
 
 Only checked identifiers, dotted torch names out of the catalogue, and literals written with `repr` ever get into a source; user text gets in as comments
 and docstrings alone, and those through `comment` and `docstring`.
@@ -8,51 +8,105 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from specbuilder.catalogue.contract import Argument, Call, Code, Infix, Input
+from specbuilder.catalogue.contract import Argument, Call, Code, Index, Infix, Input, Method, Prefix, Slice
 from specbuilder.diagnostics import visible
 from specbuilder.shapes import Poly
 
 _SYMBOL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def render(argument: Argument, tensor: Callable[[Input], str], size: Callable[[str], str]) -> str:
+Tensors = Callable[[Input], str]
+Sizes = Callable[[str], str]
+
+# How tightly each operator binds, as in Python; what stands alone binds tightest.
+_COMPARISON, _SUM, _PRODUCT, _SIGN, _POWER, _ALONE = 1, 5, 6, 7, 8, 9
+_TIGHTNESS = {
+    **dict.fromkeys(("==", "!=", "<", "<=", ">", ">="), _COMPARISON),
+    "|": 2,
+    "^": 3,
+    "&": 4,
+    **dict.fromkeys(("+", "-"), _SUM),
+    **dict.fromkeys(("*", "/", "//", "%", "@"), _PRODUCT),
+    "**": _POWER,
+}
+
+
+def render(argument: Argument, tensor: Tensors, size: Sizes) -> str:
     """The text of an argument. `tensor` names what arrives at a port, `size` the variable that holds a symbolic size."""
-    if isinstance(argument, Call):
-        args = [render(arg, tensor, size) for arg in argument.args]
-        args += [f"{name}={render(value, tensor, size)}" for name, value in argument.kwargs]
-        return f"{argument.function}({', '.join(args)})"
-    if isinstance(argument, Infix):
-        parts = (render(operand, tensor, size) for operand in argument.operands)
-        return f" {argument.operator} ".join(
-            f"({part})" if isinstance(operand, Infix) else part for operand, part in zip(argument.operands, parts, strict=True)
-        )
-    if isinstance(argument, Input):
-        return tensor(argument)
-    if isinstance(argument, Code):
-        return argument.text
-    if isinstance(argument, Poly):
-        return _SYMBOL.sub(lambda match: size(match.group()), str(argument))
-    if isinstance(argument, tuple):
-        inner = ", ".join(render(item, tensor, size) for item in argument)
-        return f"({inner},)" if len(argument) == 1 else f"({inner})"
-    return repr(argument)
+    return _written(argument, tensor, size)[0]
 
 
-def symbols(argument: Argument) -> Iterator[str]:
+def _written(argument: Argument | Slice, tensor: Tensors, size: Sizes) -> tuple[str, int]:
+    """The text, and how tightly its outermost operator binds."""
+
+    def text(inner: Argument | Slice, least: int = 0) -> str:
+        written, tightness = _written(inner, tensor, size)
+        return f"({written})" if tightness < least else written
+
+    def arguments(args: Iterable[Argument], kwargs: Iterable[tuple[str, Argument]]) -> str:
+        return ", ".join([*map(text, args), *(f"{name}={text(value)}" for name, value in kwargs)])
+
+    match argument:
+        case Input():
+            return tensor(argument), _ALONE
+        case Code():
+            return argument.text, _ALONE
+        case Call():
+            return f"{argument.function}({arguments(argument.args, argument.kwargs)})", _ALONE
+        case Method():
+            return f"{text(argument.value, _ALONE)}.{argument.name}({arguments(argument.args, argument.kwargs)})", _ALONE
+        case Infix():
+            tightness = _TIGHTNESS[argument.operator]
+            # To the right stands only what binds tighter: a - (b + c). A power leans to the right, a comparison takes no other one beside it.
+            first = tightness + (tightness in (_COMPARISON, _POWER))
+            rest = _SIGN if tightness == _POWER else tightness + 1
+            parts = [text(operand, rest if at else first) for at, operand in enumerate(argument.operands)]
+            return f" {argument.operator} ".join(parts), tightness
+        case Prefix():
+            return f"{argument.operator}{text(argument.operand, _SIGN)}", _SIGN
+        case Index():
+            return f"{text(argument.value, _ALONE)}[{', '.join(map(text, argument.keys))}]", _ALONE
+        case Slice():
+            ends = ["" if end is None else text(end) for end in (argument.start, argument.stop)]
+            return ":".join([*ends, *([text(argument.step)] if argument.step is not None else [])]), 0
+        case Poly():
+            written = _SYMBOL.sub(lambda match: size(match.group()), str(argument))
+            return written, _ALONE if written.isidentifier() else _COMPARISON
+        case tuple():
+            inner = ", ".join(map(text, argument))
+            return f"({inner},)" if len(argument) == 1 else f"({inner})", _ALONE
+        case _:
+            written = repr(argument)
+            return written, _SIGN if written.startswith("-") else _ALONE
+
+
+def parts(argument: Argument | Slice) -> Iterator[Argument | Slice]:
+    """What an argument is made of, one level down."""
+    match argument:
+        case Call():
+            yield from (*argument.args, *(value for _, value in argument.kwargs))
+        case Method():
+            yield from (argument.value, *argument.args, *(value for _, value in argument.kwargs))
+        case Infix():
+            yield from argument.operands
+        case Prefix():
+            yield argument.operand
+        case Index():
+            yield from (argument.value, *argument.keys)
+        case Slice():
+            yield from (argument.start, argument.stop, argument.step)
+        case tuple():
+            yield from argument
+
+
+def symbols(argument: Argument | Slice) -> Iterator[str]:
     """The symbolic sizes that the code reads."""
     if isinstance(argument, Poly):
         yield from argument.symbols
-    elif isinstance(argument, Call):
-        for inner in (*argument.args, *(value for _, value in argument.kwargs)):
-            yield from symbols(inner)
-    elif isinstance(argument, Infix):
-        for inner in argument.operands:
-            yield from symbols(inner)
-    elif isinstance(argument, tuple):
-        for inner in argument:
-            yield from symbols(inner)
+    for inner in parts(argument):
+        yield from symbols(inner)
 
 
 def comment(text: str) -> str:

@@ -60,6 +60,7 @@ class _Walk:
             description=self.tree.description,
             inputs=inputs,
             nodes=tuple(self.nodes),
+            items=tuple(self.nodes),
             outputs=outputs,
             requirements=strongest(self.requirements),
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from specbuilder.catalogue.contract import Buffer, Node, Parameter, Source
+from specbuilder.catalogue.contract import Buffer, Call, Node, Parameter, Source
 from specbuilder.diagnostics import Span
 from specbuilder.records import Record
 from specbuilder.shapes import Requirement, TensorType
@@ -34,8 +34,20 @@ Arrival = Value | tuple[Value, ...] | None
 """What a port reads: a tensor, a list of them, or nothing (an optional port)."""
 
 
+class Tie(Record):
+    """One tensor of a node that is a tensor of an earlier node."""
+
+    node: GraphNode
+    tensor: str
+    is_transposed: bool = False
+
+
 class GraphNode(Record, identity=True):
-    """One node, complete: what it is, what it reads and gives, what it owns, and the code it becomes."""
+    """One node, complete: what it is, what it reads and gives, what it owns, and the code it becomes.
+
+    Its tensors are called `path.tensor` in the state dict; a parameter or buffer node is a tensor itself, which is called by the path alone and stands
+    in `parameters` or `buffers` under the empty name.
+    """
 
     path: Path
     kind: Node
@@ -46,10 +58,27 @@ class GraphNode(Record, identity=True):
     source: Source
     parameters: Mapping[str, Parameter] = MappingProxyType({})
     buffers: Mapping[str, Buffer] = MappingProxyType({})
+    shares: GraphNode | None = None
+    """The node whose weights it uses, and whose path it bears; it owns nothing then."""
+    ties: Mapping[str, Tie] = MappingProxyType({})
+    """Tensors that are another node's; they stand in `parameters` all the same."""
+    frozen: tuple[str, ...] = ()
+    """Tensors that are not trained."""
 
     @property
     def name(self) -> str:
         return ".".join(map(str, self.path))
+
+    def key(self, tensor: str) -> str:
+        """The name of one of its tensors in the state dict."""
+        return f"{self.name}.{tensor}" if tensor else self.name
+
+    @property
+    def owned(self) -> Mapping[str, Parameter]:
+        """The parameters that are its own: neither shared nor tied."""
+        if self.shares is not None:
+            return {}
+        return {name: parameter for name, parameter in self.parameters.items() if name not in self.ties} if self.ties else self.parameters
 
     @property
     def types(self) -> tuple[TensorType | tuple[TensorType, ...] | None, ...]:
@@ -63,6 +92,35 @@ class GraphNode(Record, identity=True):
                 yield arrival
             elif arrival is not None:
                 yield from arrival
+
+
+class Part(Record, identity=True):
+    """One copy of a block, of a sequence, a residual or a branch: the nodes in it, under a path of their own."""
+
+    path: Path
+    block: str | None
+    """The block's name; None for a list that stands in the text itself (sequence, residual, branch)."""
+    origin: Span
+    """Where the block or the list is written. Parts of one origin come from one text, with other values."""
+    arguments: Mapping[str, object]
+    """The block's params, `let` and bound dims by name, or the columns of a repeated list: what copies may differ in."""
+    inputs: Mapping[str, Arrival]
+    """What entered, by the declared names of a block; a list has one, `input`. Nodes within read the values themselves."""
+    outputs: Mapping[str, Value | tuple[Value, ...]]
+    """What leaves, by port; an output may be a list, and may be a value that entered."""
+    items: tuple[Item, ...]
+    """In the order of the text."""
+    is_copy: bool = False
+    """Whether it is one of the copies of `repeat` or `each`: the last step of its path is then a number, unless each copy has its own name."""
+    shares: Part | None = None
+    """The part whose weights it uses, and whose path it bears."""
+
+    @property
+    def name(self) -> str:
+        return ".".join(map(str, self.path))
+
+
+Item = GraphNode | Part
 
 
 def _types(arrival: Arrival) -> TensorType | tuple[TensorType, ...] | None:
@@ -81,8 +139,13 @@ class TypedGraph(Record):
     description: str
     inputs: tuple[Value, ...]
     nodes: tuple[GraphNode, ...]
+    """All of them, in the order in which they run, those within parts too."""
+    items: tuple[Item, ...]
+    """The same as the text has them: nodes, and parts with nodes in them."""
     outputs: Mapping[str, Value]
     requirements: tuple[Requirement, ...]
+    inits: Mapping[str, Call] = MappingProxyType({})
+    """How tensors begin that do not begin as torch has it, by state-dict key; `Input()` in the call is the tensor."""
 
     @property
     def output_types(self) -> dict[str, TensorType]:

@@ -31,6 +31,7 @@ _NOUNS: Mapping[Family, str] = {
     "dataset": "dataset",
     "transform": "transform",
     "metric": "metric",
+    "initializer": "initializer",
 }
 
 
@@ -42,6 +43,7 @@ _SAMPLES: Mapping[Family, str] = {
     "dataset": "digits",
     "transform": "random_crop: {size: 32, padding: 4}",
     "metric": "accuracy",
+    "initializer": "normal: {std: 0.02}",
 }
 _OTHER_WORDS: Mapping[str, tuple[str, ...]] = {
     "bias": ("use_bias",),

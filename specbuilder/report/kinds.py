@@ -17,6 +17,7 @@ TITLES: dict[Family, str] = {
     "optimizer": "Optimizers (`train.optimizer`)",
     "schedule": "Schedules (`train.schedule`)",
     "metric": "Metrics (`train.metrics`)",
+    "initializer": "Initializers (`init` of a node, `model.init`)",
     "dataset": "Datasets (`data`)",
     "transform": "Transforms (`data.prepare`, `augment`, `inference`)",
 }

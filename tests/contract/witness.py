@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from specbuilder.catalogue.contract import Call, Code, Infix, Input, Layer, Loss, Module, Node
+from specbuilder.catalogue.contract import Call, Code, Index, Infix, Input, Layer, Loss, Method, Module, Node, Prefix, Slice
 from specbuilder.catalogue.declared import fields_of
 from specbuilder.shapes import TensorType
 
@@ -100,15 +100,42 @@ def evaluate(code: Any, given: Tensors) -> Any:
     if isinstance(code, Call):
         args = [evaluate(arg, given) for arg in code.args]
         return evaluate(Code(code.function), given)(*args, **{name: evaluate(arg, given) for name, arg in code.kwargs})
+    if isinstance(code, Method):
+        args = [evaluate(arg, given) for arg in code.args]
+        return getattr(evaluate(code.value, given), code.name)(*args, **{name: evaluate(arg, given) for name, arg in code.kwargs})
     if isinstance(code, Infix):
         return reduce(_OPERATORS[code.operator], [evaluate(operand, given) for operand in code.operands])
+    if isinstance(code, Prefix):
+        return {"-": operator.neg, "~": operator.invert}[code.operator](evaluate(code.operand, given))
+    if isinstance(code, Index):
+        return evaluate(code.value, given)[tuple(evaluate(key, given) for key in code.keys)]
+    if isinstance(code, Slice):
+        return slice(*(evaluate(end, given) for end in (code.start, code.stop, code.step)))
     if isinstance(code, tuple):
         return tuple(evaluate(item, given) for item in code)
     assert code is None or isinstance(code, (bool, int, float, str)), f"{code!r} is no code"
     return code
 
 
-_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}
+_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "//": operator.floordiv,
+    "%": operator.mod,
+    "**": operator.pow,
+    "@": operator.matmul,
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "&": operator.and_,
+    "|": operator.or_,
+    "^": operator.xor,
+}
 
 
 def _ran(call: Callable[..., Any], given: Tensors) -> Answer:
