@@ -156,10 +156,16 @@ def call(function: str, *args: Argument, **kwargs: Argument) -> Call:
     return Call(function, args, tuple(kwargs.items()))
 
 
+ITSELF = "module"
+"""The function name that stands for the module itself in `Module.call`."""
+
+
 class Module(Record):
     """A kind that becomes a module, since it owns parameters or buffers or behaves differently in training."""
 
     constructor: Call
+    call: Expression | None = None
+    """How `forward` uses it, where that is not the module called with all that arrives: `Index(call(ITSELF, Input(0), need_weights=False), (0,))`."""
 
 
 class Attribute(Record):
@@ -226,6 +232,8 @@ class Node(Kind):
     outputs: ClassVar[tuple[str, ...]] = ("output",)
     is_off_chain: ClassVar[bool] = False
     """Whether the node never becomes `prev`, as a parameter does not."""
+    helpers: ClassVar[tuple[str, ...]] = ()
+    """Source texts of classes and functions that the emitted code calls and torch does not have; each is pasted into an emitted file once."""
     extra: ClassVar[str | None] = None
     """The field, a `dict`, that takes the keys which are no fields: the axes of `rearrange: {pattern: ..., h: 8}`."""
     positional: ClassVar[tuple[str, ...] | None] = None

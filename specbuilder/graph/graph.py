@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from specbuilder.catalogue.contract import Buffer, Call, Node, Parameter, Source
+from specbuilder.catalogue.contract import Buffer, Call, Initializer, Node, Parameter, Source
 from specbuilder.diagnostics import Span
 from specbuilder.records import Record
 from specbuilder.shapes import Requirement, TensorType
@@ -62,6 +62,8 @@ class GraphNode(Record, identity=True):
     """The node whose weights it uses, and whose path it bears; it owns nothing then."""
     ties: Mapping[str, Tie] = MappingProxyType({})
     """Tensors that are another node's; they stand in `parameters` all the same."""
+    init: Mapping[str, Initializer] = MappingProxyType({})
+    """How its tensors begin, as the node itself says; rules of the model are for the rest."""
     frozen: tuple[str, ...] = ()
     """Tensors that are not trained."""
 
