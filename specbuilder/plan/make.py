@@ -431,8 +431,8 @@ class _Maker:
             node = made_by.get(before) if before is not None else None
         if node is None:
             return use.span
-        written = next((written for written in self.tree.model.nodes if written.span == node.span), None)
-        field = written.use.fields.get(written.use.cls.primary or "") if written is not None and written.use.cls is not None else None
+        written = next((written.body for written in self.tree.model.nodes if written.span == node.span and isinstance(written.body, Use)), None)
+        field = written.fields.get(written.cls.primary or "") if written is not None and written.cls is not None else None
         return field.span if field is not None else node.span
 
     def _metrics_fit(self, metrics: Mapping[str, Metric | None], types: tuple[TensorType, TensorType]) -> bool:
