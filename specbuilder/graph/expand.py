@@ -102,8 +102,9 @@ class _Walk:
             scope.named[written.name] = Named((produced,), written.span)
         sizes = {name: symbol(name) for value in present if value.type is not None for name in sorted(value.type.symbols)}
         place = Place(Environment(sizes, self.variables) if sizes else self.variables, scope, ())
-        if self._may_make(self.sizes.of_list(self.tree.model.nodes), self.tree.model.span):
-            self.walk_list(self.tree.model.nodes, place)
+        nodes = self.tree.model.nodes
+        if not nodes or self._may_make(self.sizes.of_list(nodes), self.sizes.heaviest(nodes)):
+            self.walk_list(nodes, place)
         outputs = self._outputs(place)
         self._unused(scope, outputs)
         return TypedGraph(

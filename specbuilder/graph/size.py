@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from specbuilder.diagnostics import Diagnostics
+from specbuilder.diagnostics import Diagnostics, Span
 from specbuilder.graph.variables import Variables
 from specbuilder.language.tree import BranchesTree, Entry, ListTree, NodeTree, SpecTree, Use
 from specbuilder.language.values import Undefined, resolve
@@ -25,6 +25,12 @@ class Sizes:
     def of_list(self, nodes: Iterable[NodeTree]) -> int:
         """All nodes of a list, copies included."""
         return sum(self._copies(node) * self.of_node(node) for node in nodes)
+
+    def heaviest(self, nodes: Iterable[NodeTree]) -> Span:
+        """Where the most nodes of a list are asked for."""
+        node = max(nodes, key=lambda node: self._copies(node) * self.of_node(node))
+        copies = node.each if node.each is not None else node.repeat
+        return node.span if copies is None else copies.span
 
     def of_node(self, node: NodeTree) -> int:
         """One copy of a node; at least 1, so that empty copies count as well."""

@@ -89,17 +89,17 @@ def _model() -> Schema:
         "type": "object",
         "minProperties": 1,
         "propertyNames": _name(),
-        "additionalProperties": {
-            "anyOf": [
-                _tensor_type(),
+        "additionalProperties": _joined(
+            [
                 {
                     "type": "object",
                     "properties": {"type": _tensor_type(), "when": _joined([{"type": "boolean"}, EXPRESSION])},
                     "required": ["type"],
                     "additionalProperties": False,
                 },
+                _tensor_type(),
             ]
-        },
+        ),
         **_documented("What arrives: a name and a type for each input."),
     }
     outputs = {
