@@ -409,8 +409,8 @@ class _Walk:
         is_copy: bool,
     ) -> Produced:
         """A param of type `node` or `nodes` in the place of a kind. What it says was written elsewhere, and means what it means there."""
-        there = given.place
-        assert isinstance(there, Place)
+        # A default stands in the head of its block, where only the variables of the file are known.
+        there = given.place if isinstance(given.place, Place) else Place(self.variables, Scope(entry=()), path)
         if isinstance(given, NodesArgument):
             if use.fields:
                 self.findings.error("SB0203", f"`{use.title}` is a list of nodes and takes no fields", use.span)
@@ -595,7 +595,8 @@ class _Walk:
             return unknown(path, ("",))
         made = chosen.made
         self.growing.sharing += 1
-        produced = self._body(made.node.replace(reads=node.reads, tie=None), made.path, place, made.place, carried, is_copy=False)
+        shared = made.node.body.replace(span=node.span) if isinstance(made.node.body, Use) else made.node.body
+        produced = self._body(made.node.replace(body=shared, reads=node.reads, tie=None), made.path, place, made.place, carried, is_copy=False)
         self.growing.sharing -= 1
         return produced
 
