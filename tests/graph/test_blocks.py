@@ -32,7 +32,7 @@ class Row(NamedTuple):
     blocks: str
     nodes: str
     reads: list[str]
-    outputs: dict[str, str] = {}
+    outputs: dict[str, str] | None = None
     inputs: str = VEC
     top: str = ""
     written_outputs: str = ""
