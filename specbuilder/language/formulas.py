@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 from specbuilder.language.syntax import Dotted, Expression, Name, Parser, Rest, Slice, Static, children, names
-from specbuilder.language.tokens import ExpressionError, Token, after_space, read_token
+from specbuilder.language.tokens import ELSEWHERE, ExpressionError, Token, after_space, read_token
 from specbuilder.records import Record
 
 
@@ -49,6 +49,7 @@ def parse_formula(text: str) -> Formula:
 _SIGNS = ("$", "~", "...")
 _STEP = re.compile(r"-?[0-9]+|[A-Za-z_][A-Za-z0-9_]*|\*")
 _ELSEWHERE = {
+    **{word: help for word, help in ELSEWHERE.items() if word != "$"},
     "&": "write `and`",
     "|": "write `or`",
     "@": "write `matmul(a, b)`",
@@ -58,6 +59,8 @@ _ELSEWHERE = {
 
 class _Parser(Parser):
     """The parser of expressions with a second one for what is static; both count into the same caps."""
+
+    _elsewhere = _ELSEWHERE
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -78,7 +81,7 @@ class _Parser(Parser):
             return read_token(self._text, start)
         except ExpressionError as error:
             character = self._text[error.start : error.start + 1]
-            help = _ELSEWHERE.get(character, error.help) if error.message.startswith("unexpected") else error.help
+            help = self._elsewhere.get(character) if error.message.startswith("unexpected") else error.help
             raise ExpressionError(error.message, error.start, error.end, help) from None
 
     def _atom(self) -> Expression:
@@ -106,7 +109,6 @@ class _Parser(Parser):
         assert isinstance(head, Name)
         parts: list[str | Static] = [head.text]
         while self._text.startswith(".", self.position):
-            self._count()
             at = self.position + 1
             step = _STEP.match(self._text, at)
             if self._text.startswith("$", at):
@@ -115,7 +117,11 @@ class _Parser(Parser):
                 parts.append(step.group())
                 self.position = step.end()
             else:
-                raise ExpressionError("after `.` stands an output, a number or `*`", self.position, at, "such as `top.indices`, `layers.0`, `layers.*`")
+                raise ExpressionError(
+                    "after `.` stands an output, a number or `*`", self.position, at, "such as `top.indices`, `layers.0`, `layers.*`"
+                )
+        for _ in parts:
+            self._count()
         return Dotted(head.start, self.position, tuple(parts))
 
     def _instead_of_calling(self, called: Expression) -> str | None:

@@ -7,7 +7,7 @@ depth, and with it the recursion here and in whoever walks the tree: a hostile t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, NoReturn, TypeVar
 
 from specbuilder.language.tokens import ELSEWHERE, ExpressionError, Token, clip, number, read_token, string, word_at
@@ -189,6 +189,8 @@ def parse(text: str) -> Expression:
 class Parser:
     """Reads expressions from a text. Looks at most one token ahead, so what follows an expression in brackets may be anything."""
 
+    _elsewhere: Mapping[str, str] = ELSEWHERE
+
     def __init__(self, text: str) -> None:
         if len(text) > LONGEST_TEXT:
             raise ExpressionError(f"a text with expressions has at most {LONGEST_TEXT} characters, this one has {len(text)}", 0, len(text))
@@ -260,7 +262,7 @@ class Parser:
             opener = self._openers[-1]
             raise ExpressionError(f"this `{opener.text}` is never closed", opener.start, opener.end)
         found = "the end" if token.kind == "end" else f"`{clip(token.text)}`"
-        raise ExpressionError(f"expected {wanted}, found {found}", token.start, token.end, ELSEWHERE.get(token.text))
+        raise ExpressionError(f"expected {wanted}, found {found}", token.start, token.end, self._elsewhere.get(token.text))
 
     # Operators
 
