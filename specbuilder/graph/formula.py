@@ -290,9 +290,9 @@ class _Reading:
         if isinstance(operand, Tensors):
             joins = {"+": "add", "*": "multiply"}.get(sign)
             help = f"`{joins}(...)` takes lists" if joins else "name one of them, such as `layers.0`"
-        raise wrong(
-            "SB0303" if isinstance(operand, Tensors) else "SB0501", f"`{sign}` wants a tensor here, but this is {named(operand)}", place, help
-        )
+        wanted = "a tensor or a number" if sign in _WITH_NUMBERS else "a tensor"
+        code = "SB0303" if isinstance(operand, Tensors) else "SB0501"
+        raise wrong(code, f"`{sign}` wants {wanted} here, but this is {named(operand)}", place, help)
 
     def _binary(self, node: Binary, left: Operand) -> Operand:
         sign = node.operator
