@@ -400,6 +400,8 @@ class Initializer(Kind):
     """How a tensor begins, drawn or set in place: torch.nn.init's function, called without the underscore."""
 
     family: ClassVar[Family] = "initializer"
+    for_any_dtype: ClassVar[bool] = False
+    """Whether it fills whole numbers and truth values as well; what draws wants floating-point numbers."""
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Raises `Refusal` for shapes that it cannot fill."""
