@@ -5,6 +5,14 @@ from __future__ import annotations
 from specbuilder.catalogue import demands
 from specbuilder.catalogue.contract import Call, Example, Initializer, Input, PositiveInt, Refusal, call, initializer
 from specbuilder.catalogue.declared import Field
+from specbuilder.shapes import is_floating
+
+
+class Constantly(Initializer):
+    """What these share: 0 and 1 are numbers of every dtype."""
+
+    def check_dtype(self, dtype: str) -> None:
+        return
 
 
 @initializer("constant", primary="val", torch="nn.init.constant_", aliases=("fill", "full", "value"))
@@ -13,18 +21,21 @@ class Constant(Initializer):
 
     val: float
 
-    for_any_dtype = True
+    stricter_than_torch = ("numbers that the dtype cannot hold, which torch rounds towards 0 in silence",)
     examples = (Example(text="constant: 0.5", given="float32[8]", gives="float32[8]"),)
+
+    def check_dtype(self, dtype: str) -> None:
+        if (not self.val.is_integer() and not is_floating(dtype)) or (dtype == "bool" and self.val not in (0, 1)):
+            raise Refusal(f"`constant` of {self.val:g} does not fit {dtype}", field="val", code="SB0501")
 
     def source(self) -> Call:
         return call("nn.init.constant_", Input(), self.val)
 
 
 @initializer("zeros", torch="nn.init.zeros_", aliases=("zero", "zeros_like"))
-class Zeros(Initializer):
+class Zeros(Constantly):
     """0 everywhere."""
 
-    for_any_dtype = True
     examples = (Example(text="zeros", given="float32[8]", gives="float32[8]"),)
 
     def source(self) -> Call:
@@ -32,10 +43,9 @@ class Zeros(Initializer):
 
 
 @initializer("ones", torch="nn.init.ones_", aliases=("one", "ones_like"))
-class Ones(Initializer):
+class Ones(Constantly):
     """1 everywhere."""
 
-    for_any_dtype = True
     examples = (Example(text="ones", given="float32[8]", gives="float32[8]"),)
 
     def source(self) -> Call:
@@ -43,10 +53,9 @@ class Ones(Initializer):
 
 
 @initializer("eye", torch="nn.init.eye_", aliases=("identity", "unit_matrix"))
-class Eye(Initializer):
+class Eye(Constantly):
     """1 on the diagonal of a matrix, 0 elsewhere: a linear layer hands on what arrives."""
 
-    for_any_dtype = True
     examples = (
         Example(text="eye", given="float32[8, 4]", gives="float32[8, 4]"),
         Example(text="eye", given="float32[8]", refused="`eye` wants a matrix, but [8] has 1 axis"),
@@ -60,12 +69,11 @@ class Eye(Initializer):
 
 
 @initializer("dirac", primary="groups", torch="nn.init.dirac_", aliases=("delta",))
-class Dirac(Initializer):
+class Dirac(Constantly):
     """1 in the middle of each filter at its own channel, 0 elsewhere: a convolution hands on what arrives."""
 
     groups: PositiveInt = Field(default=1, description="the groups of the convolution")
 
-    for_any_dtype = True
     stricter_than_torch = ("`groups` below 0, which means nothing",)
     examples = (
         Example(text="dirac", given="float32[8, 4, 3, 3]", gives="float32[8, 4, 3, 3]"),
