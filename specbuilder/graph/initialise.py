@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from specbuilder.catalogue.contract import Buffer, Call, Initializer, Parameter, Refusal
+from specbuilder.catalogue.demands import counted
 from specbuilder.diagnostics import Diagnostics, Span, did_you_mean
 from specbuilder.graph.graph import GraphNode, TypedGraph
 from specbuilder.graph.selection import MATCHES_NOTHING, Selection, Tensor
@@ -110,7 +111,7 @@ def initialise(graph: TypedGraph, rules: Sequence[RuleTree], lookup: Names, know
                 bare.setdefault(node.span, []).append(node)
     for span, nodes in bare.items():
         what = "buffer" if nodes[0].buffers else "parameter"
-        more = f" (and so do {len(nodes) - 1} copies of it)" if len(nodes) > 1 else ""
+        more = f" (and so must {counted(len(nodes) - 1, 'more copy', 'more copies')})" if len(nodes) > 1 else ""
         help = "add `init: zeros` beside it, or a rule to `init` of the model"
         diagnostics.error(NO_BEGINNING, f"the {what} `{nodes[0].name}` must say how it begins{more}", span, help=help)
     return graph.replace(inits=inits) if inits else graph

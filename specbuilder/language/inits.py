@@ -123,10 +123,27 @@ def decode_init_rules(key: Span, node: Node, diagnostics: Diagnostics) -> tuple[
 
 
 def _rule(node: Node, diagnostics: Diagnostics) -> RuleTree | None:
-    use, keys = decode_use("initializer", node, diagnostics, beside=SELECTOR_KEYS)
+    use, keys = decode_use("initializer", _without_inner_keys(node, diagnostics), diagnostics, beside=SELECTOR_KEYS)
     if use is None:
         return None
     return RuleTree(use, decode_selector_keys(keys, use.span, diagnostics))
+
+
+def _without_inner_keys(node: Node, diagnostics: Diagnostics) -> Node:
+    """The rule without keys of its selector that stand among the fields of its kind, which are reported."""
+    if not isinstance(node, MappingNode):
+        return node
+    entries = []
+    for key, value in node.entries:
+        if key.value not in SELECTOR_KEYS and isinstance(value, MappingNode):
+            for inner, found in value.entries:
+                if inner.value in SELECTOR_KEYS:
+                    text = found.span.text if "\n" not in found.span.text else "..."
+                    help = f"write `{inner.value}: {text}` on a line of its own, indented like `{key.value}`"
+                    diagnostics.error("SB0206", f"`{inner.value}` belongs one level out, beside `{key.value}`", inner.span, help=help)
+            value = MappingNode(tuple(pair for pair in value.entries if pair[0].value not in SELECTOR_KEYS), value.span)
+        entries.append((key, value))
+    return MappingNode(tuple(entries), node.span)
 
 
 def resolve_rules(rules: Iterable[RuleTree], lookup: Names, known: Iterable[str], diagnostics: Diagnostics) -> tuple[Rule, ...]:
