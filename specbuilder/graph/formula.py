@@ -43,8 +43,8 @@ from specbuilder.language.syntax import (
 )
 from specbuilder.language.syntax import Expression as Tree
 from specbuilder.language.tokens import ExpressionError, Place
-from specbuilder.language.uses import unknown_help
 from specbuilder.language.values import Undefined, help_of
+from specbuilder.language.vocabulary import CATALOGUE
 from specbuilder.records import Record
 from specbuilder.shapes import DTYPES, Dim, Poly, Requirement, TensorType
 
@@ -465,7 +465,7 @@ _OTHER_NAMES = {"float": "float32", "double": "float64", "half": "float16", "int
 def _unknown_function(name: str, given: Iterable[Argument]) -> str:
     if name in FUNCTIONS and all(isinstance(argument.operand, Known) for argument in given):
         return f"numbers are computed within `$`: `$({name}(...))`"
-    return f"did you mean `{_OTHER_NAMES[name]}`?" if name in _OTHER_NAMES else unknown_help("node", name)
+    return f"did you mean `{_OTHER_NAMES[name]}`?" if name in _OTHER_NAMES else CATALOGUE.unknown("node", name)
 
 
 def _is_number(value: object) -> bool:

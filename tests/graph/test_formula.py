@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from typing import Any
 
 import pytest
@@ -474,7 +473,9 @@ def test_each_distinct_tensor_arrives_once_in_the_order_of_the_text() -> None:
 def test_the_node_of_a_formula_answers_what_was_computed() -> None:
     found = computed("matmul(image[0, 0], transpose(image[0, 1], 0, 1)) * 0.5")
     kind = Computation(found)
-    node = GraphNode(path=("half",), kind=kind, inputs=found.arrivals, outputs=(Value(("half",), found.type),), span=HERE, is_named=True, source=found.source)
+    node = GraphNode(
+        path=("half",), kind=kind, inputs=found.arrivals, outputs=(Value(("half",), found.type),), span=HERE, is_named=True, source=found.source
+    )
     assert (kind.kind, str(kind.infer(*node.types)), str(kind.flops(*node.types))) == ("compute", "float32[H, H]", "2*H**2*W")
     assert kind.source(*node.types) is found.source
     assert [port.name for port in kind.inputs] == ["image"]
@@ -484,5 +485,3 @@ def test_the_node_of_a_formula_answers_what_was_computed() -> None:
 def test_every_operator_is_a_kind() -> None:
     missing = {sign: name for sign, name in (OPERATORS | PREFIXES).items() if lookup.find("node", name) is None}
     assert missing == {}
-
-

@@ -15,7 +15,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812  # the name that emitted files use
+from torch.nn import functional as F  # the name that emitted files use
 
 from specbuilder.emit.render import render
 from specbuilder.graph.formula import Computed, compute
