@@ -84,7 +84,7 @@ def statics(name: str) -> Any:
 
 
 def computed(text: str) -> Computed:
-    return compute(parse_formula(text), tensors=scope().resolve, statics=statics, known=STATICS)
+    return compute(parse_formula(text), tensors=lambda text: scope().resolve(text).values, statics=statics, known=STATICS)
 
 
 def emitted(found: Computed) -> str:

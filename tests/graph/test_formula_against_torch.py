@@ -150,7 +150,7 @@ def run(code: str, names: dict[str, Any]) -> Tensor | Exception:
 
 def computed(text: str) -> Computed | FormulaProblems:
     try:
-        return compute(parse_formula(text), tensors=SCOPE.resolve, statics={}.__getitem__, known=())
+        return compute(parse_formula(text), tensors=lambda text: SCOPE.resolve(text).values, statics={}.__getitem__, known=())
     except FormulaProblems as problems:
         return problems
 
