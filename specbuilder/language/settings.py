@@ -69,13 +69,13 @@ TRAIN_KINDS: Mapping[str, Literal["loss", "optimizer", "schedule", "metric"]] = 
     "metrics": "metric",
 }
 
-SPEC_KEYS = ("specbuilder", "name", "description", "vars", "model", "data", "train", "expect")
+SPEC_KEYS = ("specbuilder", "name", "description", "include", "vars", "variants", "model", "data", "train", "expect")
 MODEL_KEYS = ("inputs", "nodes", "outputs")
 STRUCTURAL = ("name", "from", "when", "repeat")
 """Keys that stand beside a kind in a node; no kind and no field has one of these names."""
 
 PLANNED: Mapping[str, tuple[str, ...]] = {
-    "spec": ("include", "variants", "blocks", "maps", "models", "scale", "memory"),
+    "spec": ("blocks", "maps", "models", "scale", "memory"),
     "model": ("where", "init", "pretrained", "adapters", "use", "variant", "vars", "frozen"),
     "node": ("each", "shared", "merge", "init", "tie", "freeze", "type"),
     "kind": ("sequence", "residual", "branches", "share", "compute", "parameter", "buffer"),
