@@ -32,12 +32,11 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from specbuilder.report.provenance import Provenance
     from specbuilder.training.run import Host
 
 
-def load(
-    path: str | Path, *, variant: str | None = None, set: Mapping[str, Any] | None = None, roots: Sequence[str | Path] = ()
-) -> Spec:
+def load(path: str | Path, *, variant: str | None = None, set: Mapping[str, Any] | None = None, roots: Sequence[str | Path] = ()) -> Spec:
     """Reads and checks a spec. `variant` is one of its `variants`; `set` changes values by path, as `--set` does: `{"train.epochs": 3}`. What the spec
     includes lies in its folder or in one of `roots`.
 
@@ -91,6 +90,22 @@ def variants_of(path: str | Path, *, set: Mapping[str, Any] | None = None, roots
         return {}
     written = composed.written.root.get("variants")
     return {name: isinstance(written, MappingNode) and not _entries(written.get(name)) for name in composed.varied.variants}
+
+
+def explain_value(
+    path: str | Path, place: str, *, variant: str | None = None, set: Mapping[str, Any] | None = None, roots: Sequence[str | Path] = ()
+) -> Provenance:
+    """Where the value at `place`, such as `train.optimizer.lr`, comes from. Other mistakes of the spec are no hindrance; `load` tells them."""
+    from specbuilder.report.provenance import trace
+
+    path, diagnostics = Path(path), Diagnostics()
+    composed = compose(read_file(path), str(path), as_text(set or {}), diagnostics, variant=variant, files=files_at(path, roots))
+    diagnostics.raise_errors()
+    assert composed is not None
+    found = trace(composed.written, composed.varied, composed.final, place, variant, diagnostics)
+    diagnostics.raise_errors()
+    assert found is not None
+    return found
 
 
 def _entries(node: object) -> tuple[object, ...]:

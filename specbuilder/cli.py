@@ -151,7 +151,12 @@ def _overrides(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", metavar="N", help="the same as --set train.epochs=N, and no `steps`")
     parser.add_argument("--variant", metavar="NAME", help="one of the spec's `variants`; what --set says comes on top of it")
     parser.add_argument(
-        "--root", action="append", default=[], metavar="FOLDER", dest="roots", help="where included files may lie besides the spec's folder; may be repeated"
+        "--root",
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        dest="roots",
+        help="where included files may lie besides the spec's folder; may be repeated",
     )
 
 

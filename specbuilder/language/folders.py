@@ -57,8 +57,8 @@ class Folder:
 
     def __init__(self, spec: Path, roots: tuple[Path, ...] = ()) -> None:
         self._spec = spec
-        self._base = Path(os.path.abspath(spec.parent))
-        self._roots = (self._base, *(Path(os.path.abspath(root)) for root in roots))
+        self._base = _plain(spec.parent)
+        self._roots = (self._base, *map(_plain, roots))
 
     def spec(self) -> object:
         try:
@@ -68,7 +68,7 @@ class Folder:
         return (status.st_dev, status.st_ino)
 
     def read(self, place: str, called: str) -> FileFound:
-        path = Path(os.path.normpath(self._base / place))
+        path = _plain(self._base / place)
         if not any(path.is_relative_to(root) for root in self._roots):
             raise Refused("SB1001", f"`{called}` leads out of the folder of the spec", "move the file there, or name its folder with `--root`")
         real = Path(os.path.realpath(path))
@@ -82,11 +82,16 @@ class Folder:
             raise Refused("SB0911", f"`{called}` cannot be read: {error.strerror}") from None
 
 
+def _plain(path: Path) -> Path:
+    """The path from the root of the disk, its `..` taken out as text: no link is followed."""
+    return Path(os.path.normpath(path.absolute()))
+
+
 def _opened(path: Path, called: str) -> FileFound:
     _regular(path.stat(), called)
     # Whatever has come in between: no link is followed, and no pipe waited for.
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as stream:
+    with os.fdopen(descriptor, "rb") as stream:
         status = os.fstat(descriptor)
         _regular(status, called)
         data = stream.read(SIZE_AT_MOST + 1)

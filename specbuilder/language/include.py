@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from specbuilder.catalogue.fields import shown
 from specbuilder.diagnostics import Diagnostics, Related, Span, did_you_mean
@@ -18,7 +19,7 @@ from specbuilder.language.document import Mapping as MappingNode
 from specbuilder.language.document import Sequence as SequenceNode
 from specbuilder.language.folders import SUFFIXES, FileFound, Files, Refused
 from specbuilder.language.read import SIZE_AT_MOST, read
-from specbuilder.language.var_types import check_type
+from specbuilder.language.var_types import keeps_type
 
 FILES_AT_MOST = 100
 BYTES_AT_MOST = 4 * SIZE_AT_MOST
@@ -65,7 +66,7 @@ class _Reading:
 
     def __init__(self, document: Document, files: Files, diagnostics: Diagnostics) -> None:
         self.files, self.diagnostics = files, diagnostics
-        self.folder = os.path.dirname(document.source.name)
+        self.folder = Path(document.source.name).parent
         self.open = [_Open(files.spec(), document.source.name, None)]
         self.known: dict[object, Given | None] = {}
         self.texts: list[IncludedText] = []
@@ -92,8 +93,9 @@ class _Reading:
     def _own(self, section: str, key: Scalar, value: Node, names: Names, clashes: dict[tuple[str, str], Scalar]) -> None:
         name = str(key.value)
         if name in names and section == "vars":
-            check_type(name, names[name][1], value, self.diagnostics)
             clashes.pop((section, name), None)
+            if not keeps_type(name, names[name][1], value, self.diagnostics):
+                return
         elif name in names:
             self._twice(section, key, names[name][0], "give one of them another name")
         names[name] = (key, value)
@@ -144,7 +146,7 @@ class _Reading:
         self.left -= len(found.data)
         if len(self.known) + len(self.open) > FILES_AT_MOST or self.left < 0:
             raise Refused("SB0112", f"too much is included: at most {FILES_AT_MOST} files, and {BYTES_AT_MOST // 2**20} MiB in all")
-        name = os.path.normpath(os.path.join(self.folder, place))
+        name = os.path.normpath(self.folder / place)
         self.open.append(_Open(found.identity, name, entry.span))
         document = read(found.data, name, self.diagnostics)
         given = None

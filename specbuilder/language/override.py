@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping as MappingOf
 
 from specbuilder.diagnostics import Diagnostics, Source, Span, SpecError
-from specbuilder.language.document import Document, Mapping, Node, Scalar, Sequence
+from specbuilder.language.document import Document, Mapping, Node, Scalar, Sequence, with_value
 from specbuilder.language.paths import NoPlace, find, steps_of
 from specbuilder.language.read import read_value
-from specbuilder.language.var_types import check_type
+from specbuilder.language.var_types import keeps_type
 
 OPTION = "--set"
 """What messages call the text of the option."""
@@ -36,18 +36,19 @@ def override(document: Document, changes: MappingOf[str, str], diagnostics: Diag
             continue
         assert isinstance(changed, Mapping)
         root = changed
-    _check_variables(document.root, root, diagnostics)
-    return document.replace(root=root)
+    return document.replace(root=_with_types(document.root, root, diagnostics))
 
 
-def _check_variables(before: Mapping, after: Mapping, diagnostics: Diagnostics) -> None:
-    old, new = before.get("vars"), after.get("vars")
-    if not isinstance(old, Mapping) or not isinstance(new, Mapping) or old is new:
-        return
+def _with_types(before: Mapping, after: Mapping, diagnostics: Diagnostics) -> Mapping:
+    """The root with all variables that keep their types."""
+    old, section, new = before.get("vars"), after.key("vars"), after.get("vars")
+    if not isinstance(old, Mapping) or not isinstance(new, Mapping) or section is None or old is new:
+        return after
     for key, value in new.entries:
         known = old.get(str(key.value))
-        if known is not None and known is not value:
-            check_type(str(key.value), known, value, diagnostics)
+        if known is not None and known is not value and not keeps_type(str(key.value), known, value, diagnostics):
+            new = with_value(new, key, known)
+    return with_value(after, section, new)
 
 
 def _placed(node: Node, source: Source, shift: int) -> Node:

@@ -122,7 +122,8 @@ class _Step(Record, identity=True):
 class Shape(Protocol):
     """What may stand at a place."""
 
-    facts: Facts | None
+    @property
+    def facts(self) -> Facts | None: ...
 
     def enter(self, node: Node | None, steps: Steps) -> _Step: ...
 
@@ -231,7 +232,7 @@ class _Use:
         kinds = [(key, value) for key, value in holder.entries if key.value not in self.beside]
         if word in self.beside:
             columns = word in ("repeat", "each") and isinstance(holder.get(word), MappingNode)
-            return _key(holder, steps, _Names("column", word) if columns else _Anything(_Structural.facts(word)))
+            return _key(holder, steps, _Names("column", word) if columns else _Anything(_STRUCTURAL_FACTS.get(word)))
         if not kinds or any(key.value == word for key, _ in kinds):
             step = _key(holder, steps, self._body(word))
             is_known = word in lookup.names(self.family) or bool(kinds)
@@ -298,21 +299,13 @@ class _Nodes:
         raise NoPlace(f"there is no list of nodes for `{steps[0].value}` to be in", steps[0].span)
 
 
-class _Structural:
-    """What holds where a structural key is not written."""
-
-    _DEFAULTS: Mapping[str, tuple[object, str]] = {
-        "name": (None, "a node without a name is called by its kind"),
-        "from": ("prev", "the node before in the text"),
-        "when": (True, "the node is there"),
-        "repeat": (1, "one copy"),
-    }
-
-    @staticmethod
-    def facts(word: str) -> Facts | None:
-        default, description = _Structural._DEFAULTS.get(word, (None, ""))
-        return Facts("a node", word, default, description=description)
-
+_STRUCTURAL_FACTS = {
+    "name": Facts("a node", "name", None, description="a node without a name is called by its kind"),
+    "from": Facts("a node", "from", "prev", description="the node before in the text"),
+    "when": Facts("a node", "when", True, description="the node is there"),
+    "repeat": Facts("a node", "repeat", 1, description="one copy"),
+}
+"""What holds where a structural key is not written."""
 
 _ANYTHING = _Anything()
 
@@ -369,7 +362,7 @@ class _Dataset:
         return _fields(cls).enter(node, steps)
 
 
-def _settings(cls: type[DataSettings] | type[TrainSettings], owner: str) -> dict[str, Shape]:
+def _settings(cls: type[DataSettings | TrainSettings], owner: str) -> dict[str, Shape]:
     return {name: _Anything(_facts(owner, name, field)) for name, field in fields_of(cls).items()}
 
 

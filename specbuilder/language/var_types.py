@@ -20,12 +20,12 @@ Type = str | tuple["Type"]
 """A word, or a tuple that holds the type of a list's items."""
 
 
-def check_type(name: str, old: Node, new: Node, diagnostics: Diagnostics) -> None:
-    """Reports a new value that is of another type than the old one."""
+def keeps_type(name: str, old: Node, new: Node, diagnostics: Diagnostics) -> bool:
+    """Whether the new value of a variable is of the type of the old one; reported when not. The old one is then to be kept, so that one mistake is told."""
     wanted = _type_of(old)
     wrong = _misfit(wanted, new)
     if wrong is None:
-        return
+        return True
     diagnostics.error(
         "SB0203",
         f"`{name}` wants {_described(wanted)}, but this is {shown(plain(wrong))}",
@@ -33,6 +33,7 @@ def check_type(name: str, old: Node, new: Node, diagnostics: Diagnostics) -> Non
         help=_repair(wrong, wanted) or "a variable keeps its type",
         related=(Related(old.span, "its type is that of this value"),),
     )
+    return False
 
 
 def _type_of(node: Node) -> Type:

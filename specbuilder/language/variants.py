@@ -9,11 +9,11 @@ from __future__ import annotations
 from specbuilder.diagnostics import Diagnostics, Source, Span, did_you_mean
 from specbuilder.language.decode import check_name
 from specbuilder.language.document import Document, Mapping, Node, Scalar, with_value, without
-from specbuilder.language.expressions import Template
+from specbuilder.language.expressions import ExpressionError, Template
 from specbuilder.language.settings import PLANNED, SPEC_KEYS
 from specbuilder.language.tree import Deferred, Value
-from specbuilder.language.values import placed, read
-from specbuilder.language.var_types import check_type
+from specbuilder.language.values import placed, read, report
+from specbuilder.language.var_types import keeps_type
 
 ALL = "all"
 """What `--variant` takes for every variant, so that none may be called so."""
@@ -26,14 +26,11 @@ def choose(document: Document, wanted: str | None, diagnostics: Diagnostics) -> 
     variables = root.get("vars")
     known = variables if isinstance(variables, Mapping) else Mapping((), root.span)
     variants = _variants(document, diagnostics)
-    for name, variant in variants.items():
-        _check(variant, known, diagnostics, is_chosen=name == wanted)
-    chosen = variants.get(wanted) if wanted is not None else None
-    if chosen is not None:
+    right = {name: _right(variant, known, diagnostics, is_chosen=name == wanted) for name, variant in variants.items()}
+    if wanted in right:
         changed = known
-        for name, value in chosen.entries:
-            if (place := known.key(str(name.value))) is not None:
-                changed = with_value(changed, place, placed(name.span, value))
+        for place, value in right[wanted]:
+            changed = with_value(changed, place, value)
         section = root.key("vars")
         root = with_value(root, section, changed) if section is not None else root
     elif wanted is not None and (key is None or variants):
@@ -66,12 +63,14 @@ def _is_null(node: Node) -> bool:
     return isinstance(node, Scalar) and node.value is None
 
 
-def _check(variant: Mapping, variables: Mapping, diagnostics: Diagnostics, *, is_chosen: bool) -> None:
+def _right(variant: Mapping, variables: Mapping, diagnostics: Diagnostics, *, is_chosen: bool) -> list[tuple[Scalar, Node]]:
+    """The variables that a variant sets as it may, each by its key in `vars`; the others are reported."""
     known = tuple(variables.keys())
+    right: list[tuple[Scalar, Node]] = []
     for key, value in variant.entries:
         name = str(key.value)
-        old = variables.get(name)
-        if old is None:
+        old, place = variables.get(name), variables.key(name)
+        if old is None or place is None:
             if name in (*SPEC_KEYS, *PLANNED["spec"]):
                 message, help = f"a variant sets variables only, and `{name}` is a section", "make what differs a variable, and use it there"
             else:
@@ -79,10 +78,12 @@ def _check(variant: Mapping, variables: Mapping, diagnostics: Diagnostics, *, is
                 help = did_you_mean(name, known) or f"add it to `vars`, with the value of the base: `vars: {{{name}: ...}}`"
             diagnostics.error("SB0201", message, key.span, help=help)
             continue
-        check_type(name, old, placed(key.span, value), diagnostics)
+        if keeps_type(name, old, new := placed(key.span, value), diagnostics):
+            right.append((place, new))
         # The expressions of the chosen variant are looked at with all others.
         if not is_chosen:
             _check_names(read(value, diagnostics), known, diagnostics)
+    return right
 
 
 def _check_names(value: Value, known: tuple[str, ...], diagnostics: Diagnostics) -> None:
@@ -97,9 +98,6 @@ def _check_names(value: Value, known: tuple[str, ...], diagnostics: Diagnostics)
 
 
 def _check_template(template: Template, scalar: Scalar, known: tuple[str, ...], diagnostics: Diagnostics) -> None:
-    from specbuilder.language.expressions import ExpressionError
-    from specbuilder.language.values import report
-
     for name in template.names:
         if name.text not in known:
             error = ExpressionError(f"unknown name `{name.text}`", name.start, name.end, did_you_mean(name.text, known))
@@ -111,5 +109,9 @@ def _unknown(wanted: str, known: tuple[str, ...], diagnostics: Diagnostics) -> N
     if not known:
         diagnostics.error("SB0208", f"there is no variant `{wanted}`: the spec has no `variants`", span)
         return
-    help = did_you_mean(wanted, known) or f"its variants are {', '.join(f'`{name}`' for name in known)}"
+    listed = f"its variants are {', '.join(f'`{name}`' for name in known)}"
+    if wanted == ALL:
+        diagnostics.error("SB0208", f"`{ALL}` stands for every variant, and one is wanted here", span, help=f"{listed}; `validate` takes `{ALL}`")
+        return
+    help = did_you_mean(wanted, known) or listed
     diagnostics.error("SB0208", f"there is no variant `{wanted}`", span, help=help)
