@@ -241,7 +241,7 @@ class Spec:
         texts = Texts(
             spec=self.text,
             spec_suffix=suffix,
-            beside=self._beside(f"spec{suffix}"),
+            beside=self.texts_beside(f"spec{suffix}"),
             model=self.emission,
             objective=emit_objective(plan, self.graph, __version__),
         )
@@ -251,7 +251,7 @@ class Spec:
             self._check_promises(run)
         return run
 
-    def _beside(self, spec: str) -> dict[str, str]:
+    def texts_beside(self, spec: str) -> dict[str, str]:
         """The files beside the spec that make a run folder self-contained, by their path in it: what it includes, and how it was asked for."""
         document = self.tree.document
         kept = {f"included/{number}-{Path(each.place).name}": each for number, each in enumerate(document.included, start=1)}

@@ -55,6 +55,8 @@ def compose(
     # What an option says of these two keys has to be there before they are followed.
     early = {path: value for path, value in overrides.items() if path.partition(".")[0] in ("include", "variants")}
     written = include(override(document, early, diagnostics), files, diagnostics)
+    if written is None:
+        return None
     varied = choose(written, variant, diagnostics)
     late = {path: value for path, value in overrides.items() if path not in early}
     return Composed(written, varied, override(varied, late, diagnostics))

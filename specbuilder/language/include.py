@@ -34,19 +34,24 @@ Given = Mapping[str, Names]
 """What a file gives to those that include it, by section."""
 
 
-def include(document: Document, files: Files | None, diagnostics: Diagnostics) -> Document:
-    """The document without the key `include`, and with what it brings. Without `files` there is nothing that a path could be relative to."""
+def include(document: Document, files: Files | None, diagnostics: Diagnostics) -> Document | None:
+    """The document without the key `include`, and with what it brings. Without `files` there is nothing that a path could be relative to.
+
+    None where something cannot be read: what stands there is unknown, and every use of it would be told as another mistake.
+    """
     key = document.root.key("include")
     if key is None:
         return document
-    bare = document.replace(root=without(document.root, "include"))
     if files is None:
         help = "load the spec by its path, or say where its files are: `parse(text, folder=...)`"
         diagnostics.error("SB0913", "this text comes without a folder, so there is nothing to include files from", key.span, help=help)
-        return bare
+        return None
     reading = _Reading(document, files, diagnostics)
-    root = bare.root
-    for section, names in reading.given_by(document, "").items():
+    given = reading.given_by(document, "")
+    if not reading.is_whole:
+        return None
+    root = without(document.root, "include")
+    for section, names in given.items():
         own = root.get(section)
         if names and isinstance(own, MappingNode | None):
             name = root.key(section) or Scalar(section, key.span, section, key.span.start, True)
@@ -71,6 +76,8 @@ class _Reading:
         self.known: dict[object, Given | None] = {}
         self.texts: list[IncludedText] = []
         self.left = BYTES_AT_MOST
+        self.is_whole = True
+        """Whether all that was asked for could be read."""
 
     def given_by(self, document: Document, place: str) -> Given:
         """All names that stand in a file, its own and those that it includes."""
@@ -114,11 +121,13 @@ class _Reading:
         seen: set[str] = set()
         items = node.items if isinstance(node, SequenceNode) else (node,)
         if not items:
+            self.is_whole = False
             self.diagnostics.error("SB0203", "`include` names no file", node.span, help="delete it, or name one: `include: blocks.yaml`")
         for item in items:
             if not isinstance(item, Scalar) or not isinstance(item.value, str) or not item.value:
                 span = key.span if isinstance(item, Scalar) and item.value is None and not item.text else item.span
                 message = f"`include` wants the path of a file, but this is {shown(plain(item))}"
+                self.is_whole = False
                 self.diagnostics.error("SB0203", message, span, help="such as `include: blocks.yaml`, or a list of paths")
             elif item.value in seen:
                 self.diagnostics.error("SB0103", f"`{item.value}` is included twice", item.span, help="delete one of the two")
@@ -134,11 +143,13 @@ class _Reading:
             found = self.files.read(target, path)
             return self._file(found, target, entry)
         except Refused as refused:
+            self.is_whole = False
             self.diagnostics.error(refused.code, refused.message, entry.span, help=refused.help)
             return None
 
     def _file(self, found: FileFound, place: str, entry: Scalar) -> Given | None:
         if any(found.identity == other.identity for other in self.open):
+            self.is_whole = False
             self._circle(found.identity, entry)
             return None
         if found.identity in self.known:
@@ -150,9 +161,10 @@ class _Reading:
         self.open.append(_Open(found.identity, name, entry.span))
         document = read(found.data, name, self.diagnostics)
         given = None
+        self.is_whole = self.is_whole and document is not None
         if document is not None:
             self.texts.append(IncludedText(place, document.source.text, document.digest))
-            _check_library(document, entry.span, self.diagnostics)
+            self.is_whole = _check_library(document, entry.span, self.diagnostics) and self.is_whole
             given = self.given_by(document, place)
         self.open.pop()
         self.known[found.identity] = given
@@ -186,8 +198,8 @@ def _check_path(path: str) -> None:
         raise Refused("SB0911", f"`{path}` is no spec by its name", f"a file to include ends in {', '.join(f'`{suffix}`' for suffix in SUFFIXES)}")
 
 
-def _check_library(document: Document, asked: Span, diagnostics: Diagnostics) -> None:
-    """What only an included file must meet; what its blocks and variables hold is checked with the spec."""
+def _check_library(document: Document, asked: Span, diagnostics: Diagnostics) -> bool:
+    """What only an included file must meet; what its blocks and variables hold is checked with the spec. Whether these can be told at all."""
     here = (Related(asked, "included here"),)
     root = document.root
     if (version := root.get("specbuilder")) is None:
@@ -206,3 +218,4 @@ def _check_library(document: Document, asked: Span, diagnostics: Diagnostics) ->
         elif word in _MAPPINGS and not isinstance(value, MappingNode):
             of, sample = _MAPPINGS[word]
             diagnostics.error("SB0203", f"`{word}` is a mapping of {of}", value.span, help=f"write `{sample}`")
+    return all(isinstance(root.get(section), MappingNode | None) for section in _SHARED)

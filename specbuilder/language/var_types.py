@@ -90,7 +90,11 @@ def _repair(node: Node, wanted: Type) -> str | None:
     item = wanted
     while isinstance(item, tuple):
         item = item[0]
-    if not isinstance(node, Scalar) or not isinstance(node.value, str) or item not in (INTEGER, NUMBER):
+    if not isinstance(node, Scalar) or not isinstance(node.value, str):
+        return None
+    if item == TRUTH and node.value.lower() in ("yes", "no", "on", "off"):
+        return f"write `{'true' if node.value.lower() in ('yes', 'on') else 'false'}`"
+    if item not in (INTEGER, NUMBER):
         return None
     try:
         float(node.value)
