@@ -18,6 +18,7 @@ from specbuilder.language.include import include
 from specbuilder.language.override import override
 from specbuilder.language.read import read
 from specbuilder.language.tree import SpecTree
+from specbuilder.language.unused import warn_unused
 from specbuilder.language.variants import choose
 from specbuilder.plan.make import check_settings, make_plan
 from specbuilder.plan.plan import Plan
@@ -81,7 +82,9 @@ def check(
     report = count(graph)
     plan = make_plan(tree, graph, variables, diagnostics)
     check_promises(tree, graph, report, variables, diagnostics)
-    variables.check_all(document.source)
+    variables.check_all()
+    if not diagnostics.has_errors:
+        warn_unused(composed.written, diagnostics)
     return Checked(document=document, tree=tree, graph=graph, report=report, plan=plan)
 
 

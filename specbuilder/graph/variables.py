@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from specbuilder.diagnostics import Diagnostics, Source
+from specbuilder.diagnostics import Diagnostics
 from specbuilder.graph.environment import Names
 from specbuilder.language.tree import Entry
 from specbuilder.language.values import Undefined, resolve
@@ -62,15 +62,9 @@ class Variables:
         self._diagnostics.error("SB0503", f"these variables need each other: {' -> '.join(f'`{step}`' for step in circle)}", first.span, help=help)
         raise Undefined(name)
 
-    def check_all(self, own: Source) -> None:
-        """Evaluates what nothing asked for, so that a mistake in it is told too, and warns of it where it stands in the spec's `own` text: an included file
-        may hold more than one spec needs. Call it when all stages have read what they need.
-        """
-        # Where something is wrong, what would have used a variable may not have been looked at.
-        is_whole = not self._diagnostics.has_errors
+    def check_all(self) -> None:
+        """Evaluates what nothing asked for, so that a mistake in it is told too. Call it when all stages have read what they need."""
         for name in [name for name in self._entries if name not in self.used]:
-            if is_whole and self._entries[name].key.source is own:
-                self._diagnostics.warning("SB0306", f"the variable `{name}` is never used", self._entries[name].key, help="delete it")
             try:
                 self(name)
             except Undefined:

@@ -64,7 +64,7 @@ def check_settings(tree: SpecTree, variables: Variables, diagnostics: Diagnostic
             _evaluate_is_right(train, tree.train, diagnostics)
             _seeds(train, tree.train, diagnostics)
     check_forms(tree, variables, diagnostics)
-    variables.check_all(tree.document.source)
+    variables.check_all()
 
 
 def make_kind(use: Use, variables: Variables, diagnostics: Diagnostics) -> Kind | None:
