@@ -8,9 +8,11 @@ import pytest
 
 from specbuilder.catalogue import lookup
 from specbuilder.diagnostics import Source, Span
+from specbuilder.emit.model import emit_model
 from specbuilder.emit.render import render
+from specbuilder.graph.count import count
 from specbuilder.graph.formula import OPERATORS, PREFIXES, Computation, Computed, compute
-from specbuilder.graph.graph import GraphNode, Value
+from specbuilder.graph.graph import GraphNode, TypedGraph, Value
 from specbuilder.graph.operands import FormulaProblems
 from specbuilder.graph.scope import Named, Produced, Scope
 from specbuilder.language.formulas import parse_formula
@@ -624,6 +626,23 @@ def test_the_node_of_a_formula_answers_what_was_computed() -> None:
     assert kind.source(*node.types) is found.source
     assert [port.name for port in kind.inputs] == ["image"]
     assert (kind.parameters(*node.types), kind.helpers) == ({}, ())
+
+
+def test_the_node_is_emitted_and_counted_as_any_other() -> None:
+    x = value("x", "float32[B, T]")
+    found = compute(
+        parse_formula("1 - matmul(x[None], transpose(x, 0, 1)) / $(T - 1)"),
+        tensors={"x": (x,)}.__getitem__,
+        statics={"T": symbol("T")}.__getitem__,
+        known=(),
+    )
+    out = Value(("out",), found.type)
+    node = GraphNode(("out",), Computation(found), found.arrivals, (out,), HERE, is_named=True, source=found.source)
+    graph = TypedGraph("tiny", "", (x,), (node,), (node,), {"out": out}, found.requirements)
+    text = emit_model(graph, "a.yaml", "0").text
+    assert "        out = 1 - torch.matmul(x[None], torch.transpose(x, 0, 1)) / (T - 1)  # float32[1, B, B]\n" in text
+    (row,) = count(graph).rows
+    assert (row.path, row.kind, str(row.flops)) == ("out", "compute", "2*T")
 
 
 def test_a_long_chain_is_one_expression() -> None:
