@@ -224,7 +224,7 @@ class _Use:
     def __init__(self, family: Family, blocks: MappingNode | None) -> None:
         self.family: Family = family
         self.blocks = blocks
-        self.beside = (*STRUCTURAL, *PLANNED["node"]) if family == "node" else ()
+        self.beside = STRUCTURAL if family == "node" else ()
 
     def enter(self, node: Node | None, steps: Steps) -> _Step:
         holder = _opened(_mapping(node, steps[0]) if node is None or _is_null(node) else node, steps[0])
@@ -479,7 +479,7 @@ def called(item: Node) -> str | None:
     name = item.get("name")
     if isinstance(name, Scalar):
         return str(name.value)
-    beside = {*STRUCTURAL, *PLANNED["node"]}
+    beside = STRUCTURAL
     return next((str(key.value) for key, _ in item.entries if key.value not in beside), None)
 
 
