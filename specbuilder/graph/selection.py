@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property
 
 from specbuilder.catalogue.contract import Buffer, Parameter
-from specbuilder.diagnostics import Diagnostics, suggest
+from specbuilder.diagnostics import Diagnostics, Span, suggest
 from specbuilder.graph.graph import GraphNode, Tie, TypedGraph
 from specbuilder.language.selectors import Pattern, Selector, Step
 from specbuilder.records import Record
@@ -173,6 +173,14 @@ def _with_step(pattern: Pattern, at: int, step: Step) -> Pattern:
 
 def _instead(step: Step, wrong: str, right: str) -> Step:
     return Step(tuple(right if word == wrong else word for word in step.words), step.ranges)
+
+
+def path_pattern(path: str) -> Pattern:
+    """A path as the pattern that stands for it, to ask what is near it."""
+    return Pattern((tuple(Step((word,)) for word in path.split(".")),), _NOWHERE)
+
+
+_NOWHERE: Span = None  # type: ignore[assignment]  # such a pattern stands in no text
 
 
 def _head(pattern: Pattern, size: int) -> Pattern:

@@ -7,6 +7,8 @@ stage can put a caret under it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from specbuilder.catalogue.contract import Family, Kind
 from specbuilder.diagnostics import Span
@@ -14,6 +16,9 @@ from specbuilder.language.document import Document, Node, Scalar
 from specbuilder.language.expressions import Template
 from specbuilder.records import Record
 from specbuilder.shapes import TensorType
+
+if TYPE_CHECKING:
+    from specbuilder.language.maps import Layout
 
 
 class Deferred(Record):
@@ -140,3 +145,5 @@ class SpecTree(Record):
     data: DataTree | None
     train: TrainTree | None
     expect: Mapping[str, Entry]
+    maps: Mapping[str, Layout] = MappingProxyType({})
+    """Layouts of other models' checkpoints, by name."""

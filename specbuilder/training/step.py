@@ -29,7 +29,7 @@ def make_optimizer(call: Call, parameters: Iterable[nn.Parameter], form: str, *,
     trained = [parameter for parameter in parameters if parameter.requires_grad]
     if not trained:
         message = "every parameter of the network is frozen, so there is nothing to train"
-        raise RunError.of("SB1103", message, help="delete `freeze` where something is to be learnt")
+        raise RunError.of("SB1102", message, help="delete `freeze` where something is to be learnt")
     cls = getattr(torch.optim, call.function.rsplit(".", 1)[-1])
     settings: dict[str, Any] = dict(call.kwargs)
     if lr_as_tensor is not None and "lr" in settings:
