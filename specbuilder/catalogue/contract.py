@@ -42,6 +42,8 @@ class Port(Record):
     many: bool = False
     optional: bool = False
     default: str | None = None
+    is_either: bool = False
+    """Whether it takes a tensor or a list of them, whichever arrives, as the inputs of a block do."""
 
 
 # What a rule answers -------------------------------------------------------------------------------------------------

@@ -33,6 +33,11 @@ def find(family: Family, name: str) -> type[Kind] | None:
     return known.get(name)
 
 
+def has(family: Family, name: str) -> bool:
+    """Whether the family has a kind of that name; nothing is imported for it."""
+    return name in KINDS[family] or name in REGISTRY[family]
+
+
 def names(family: Family) -> tuple[str, ...]:
     """Every name the family has, sorted; nothing is imported for it."""
     return tuple(sorted({*KINDS[family], *REGISTRY[family]}))

@@ -19,8 +19,8 @@ from specbuilder.language.document import Mapping as MappingNode
 from specbuilder.language.document import Node, Scalar
 from specbuilder.language.document import Sequence as SequenceNode
 from specbuilder.language.tree import Entry
-from specbuilder.language.uses import unknown_help
 from specbuilder.language.values import Undefined, entry, part, placed, resolve, span_at
+from specbuilder.language.vocabulary import CATALOGUE
 from specbuilder.records import Record
 
 SELECTOR_KEYS = ("match", "role", "kind", "dims", "except")
@@ -272,7 +272,7 @@ def _is_kind(value: Any, span: Span, diagnostics: Diagnostics) -> bool:
     if value in lookup.names("node"):
         return True
     if isinstance(value, str):
-        diagnostics.error("SB0205", f"unknown kind of node `{value}`", span, help=unknown_help("node", value))
+        diagnostics.error("SB0205", f"unknown kind of node `{value}`", span, help=CATALOGUE.unknown("node", value))
     else:
         diagnostics.error("SB0203", f"`kind` wants a kind of node, but this is {shown(value)}", span, help="such as `kind: conv2d`")
     return False

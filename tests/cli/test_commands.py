@@ -169,7 +169,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         cli.main(["--help"])
     assert stopped.value.code == 0
     said = capsys.readouterr().out
-    assert re.findall(r"^    (\w+) ", said, re.MULTILINE) == ["validate", "summary", "emit", "run", "kinds", "schema", "init"]
+    assert re.findall(r"^    ([a-z-]+) ", said, re.MULTILINE) == [*("validate", "summary", "emit", "run", "explain-value", "kinds", "schema", "init")]
 
 
 # JSON ----------------------------------------------------------------------------------------------------------------
@@ -182,6 +182,7 @@ def test_json_of_a_bad_spec_carries_places(tmp_path: Path) -> None:
     assert json.loads(answer.out) == {
         "version": 1,
         "file": "bad.yaml",
+        "variant": None,
         "valid": False,
         "diagnostics": [
             {

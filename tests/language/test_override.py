@@ -93,7 +93,7 @@ def test_the_rest_stays_and_changes_add_up() -> None:
         ("model.nodes.-6", "relu", (13, 2), "there is no entry -6; the list has 5, numbered from 0", None),
         ("model.nodes.haed", "relu", (13, 4), "no entry of the list is called `haed`", "did you mean `head`?"),
         ("model.nodes.zzz", "relu", (13, 3), "no entry of the list is called `zzz`", "use its position, from 0"),
-        ("model.nodes.tanh", "relu", (13, 4), "2 entries are called `tanh`", "use its position, from 0"),
+        ("model.nodes.tanh", "relu", (13, 4), "2 entries are called `tanh`", "use a position, from 0: 3 or 4"),
         ("train..epochs", "3", (7, 1), "a step of this path is empty", "write it like `train.epochs`"),
         ("train.epochs", "[3", (14, 2), "this `[` is never closed", "add `]` where the list ends"),
     ],
