@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from specbuilder import __version__
-from specbuilder.diagnostics import CheckError, DataError, Diagnostic, Diagnostics, InternalError, SpecError, UsageError
+from specbuilder.diagnostics import CheckError, DataError, Diagnostic, Diagnostics, InternalError, SpecError, UsageError, did_you_mean
 from specbuilder.emit.model import Emission, emit_model
 from specbuilder.graph.count import Report
 from specbuilder.graph.graph import TypedGraph
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from specbuilder.language.maps import Layout
     from specbuilder.report.provenance import Provenance
     from specbuilder.training.run import Host
 
@@ -120,8 +121,6 @@ def read_file(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         near = [entry.name for entry in path.parent.glob("*") if entry.suffix in (".yaml", ".yml", ".json")] if path.parent.is_dir() else []
-        from specbuilder.diagnostics import did_you_mean
-
         raise UsageError.of("SB0901", f"there is no file {path}", help=did_you_mean(path.name, near)) from None
     except OSError as error:
         raise UsageError.of("SB0901", f"{path} cannot be read: {error.strerror}") from None
@@ -202,6 +201,38 @@ class Spec:
         from specbuilder.training.random import key
 
         return build(self.emission, key(seed, "init", 0), device)
+
+    def convert(self, state: Mapping[str, torch.Tensor], map: str | None = None) -> dict[str, torch.Tensor]:
+        """The tensors of another model's state dict under the names of this one, as the map of this name in `maps` says; without one, names are kept.
+
+            model.load_state_dict(spec.convert(torchvision.models.resnet18().state_dict(), map="torchvision"))
+
+        Raises `DataError` with every tensor that is missing, left over, filled twice or of another shape.
+        """
+        from specbuilder.graph.mapping import double, fillings
+        from specbuilder.graph.variables import Variables
+
+        layout = self._layout(map) if map is not None else None
+        if unfit := [name for name, value in state.items() if not hasattr(value, "shape")]:
+            raise UsageError.of("SB0927", f"a state dict holds tensors, but `{unfit[0]}` is a {type(state[unfit[0]]).__name__}")
+        diagnostics = Diagnostics()
+        variables = Variables(self.tree.variables, diagnostics)
+        shapes = {name: tuple(value.shape) for name, value in state.items()}
+        found = fillings(layout, shapes, self.graph, variables, variables.names, diagnostics)
+        for a, b in double(found, self.graph):
+            if not state[a].equal(state[b]):
+                message = f"`{a}` and `{b}` of the checkpoint differ, but in this network they are one tensor"
+                diagnostics.error("SB0924", message, help="leave one of them out with `drop`")
+        if diagnostics.has_errors:
+            raise DataError(tuple(diagnostics))
+        return {key: state[filling.source].t() if filling.is_transposed else state[filling.source] for key, filling in found.items()}
+
+    def _layout(self, name: str) -> Layout:
+        known = self.tree.maps
+        if name not in known:
+            help = did_you_mean(name, known) or (f"it has {', '.join(f'`{other}`' for other in known)}" if known else "add `maps` to the spec")
+            raise UsageError.of("SB0927", f"the spec has no map `{name}`", self.tree.model.span, help=help)
+        return known[name]
 
     def train(
         self,

@@ -137,7 +137,7 @@ def _train(
     host.started(folder, plan, decisions)
     optimizer = make_optimizer(
         plan.optimizer.source(),
-        [parameter for parameter in model.parameters() if parameter.requires_grad],
+        model.parameters(),
         decisions.optimizer_form.value,
         lr_as_tensor=device if decisions.compile.value != "off" and device.type == "cuda" else None,
     )
