@@ -435,7 +435,7 @@ def as_json(found: Provenance) -> dict[str, Any]:
         **_as_json(found.setting),
         "known": found.is_known,
         "per_copy": found.is_per_copy,
-        "default_of": {"owner": found.facts.owner, "name": found.facts.name, "description": found.facts.description} if found.facts else None,
+        "field": {"owner": found.facts.owner, "name": found.facts.name, "description": found.facts.description} if found.facts else None,
         "expression": found.written,
         "instead": [_as_json(before) for before in found.instead],
         "steps": [{"expression": step.text, "value": step.value} for step in found.steps],
