@@ -7,6 +7,8 @@ strings and stand once in their mapping. Pure data: two nodes are equal only if 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Mapping as MappingOf
+from types import MappingProxyType
 from typing import Any
 
 from specbuilder.diagnostics import Source, Span
@@ -75,6 +77,8 @@ class Document(Record, identity=True):
     digest: str
     included: tuple[IncludedText, ...] = ()
     """The files whose blocks and variables stand in `root`."""
+    overruled: MappingOf[str, Node] = MappingProxyType({})
+    """What included files say of variables that the spec sets anew."""
     variants: tuple[str, ...] = ()
     """The names of its variants, once they have been checked."""
 

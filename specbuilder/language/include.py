@@ -56,7 +56,9 @@ def include(document: Document, files: Files | None, diagnostics: Diagnostics) -
         if names and isinstance(own, MappingNode | None):
             name = root.key(section) or Scalar(section, key.span, section, key.span.start, True)
             root = with_value(root, name, MappingNode(tuple(names.values()), own.span if own is not None else key.span))
-    return document.replace(root=root, included=tuple(reading.texts))
+    own = document.root.get("vars")
+    anew = own.keys() if isinstance(own, MappingNode) else ()
+    return document.replace(root=root, included=tuple(reading.texts), overruled={name: reading.under[name] for name in anew if name in reading.under})
 
 
 class _Open:
@@ -76,6 +78,8 @@ class _Reading:
         self.known: dict[object, Given | None] = {}
         self.texts: list[IncludedText] = []
         self.left = BYTES_AT_MOST
+        self.under: dict[str, Node] = {}
+        """Values of variables that an including file has set anew; the last is that of the spec."""
         self.is_whole = True
         """Whether all that was asked for could be read."""
 
@@ -101,6 +105,7 @@ class _Reading:
         name = str(key.value)
         if name in names and section == "vars":
             clashes.pop((section, name), None)
+            self.under[name] = names[name][1]
             if not keeps_type(name, names[name][1], value, self.diagnostics):
                 return
         elif name in names:

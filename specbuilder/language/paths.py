@@ -249,6 +249,8 @@ class _Use:
             help = f"write `{title}.{word}` for that node of its list; copies have no text of their own"
             raise NoPlace(f"`{word}` could be a copy or a node of the list", steps[0].span, help)
         if isinstance(body, _Fields) and word not in known and not body.is_open:
+            if word in lookup.names(self.family) and body.help:
+                raise NoPlace(f"`{title}` has no {body.noun} `{word}`", steps[0].span, f"its {body.noun}s are {_listed(known)}{body.help}")
             if word in lookup.names(self.family):
                 help = f"to put another in its place, set the whole of it: `{{{word}: ...}}`"
                 raise NoPlace(f"there is no `{word}` here, but `{title}`", steps[0].span, help)

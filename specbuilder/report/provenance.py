@@ -99,7 +99,9 @@ def trace(written: Document, varied: Document, final: Document, path: str, varia
     except NoPlace as problem:
         diagnostics.error("SB0208", problem.message, problem.span, help=problem.help)
     except Undefined:
-        pass
+        # An expression that cannot even be read is told by whoever reads it for the first time.
+        if not diagnostics.has_errors:
+            read(final.root.get("vars") or final.root, diagnostics)
     return None
 
 
@@ -162,6 +164,8 @@ class _Tracing:
             node = found.node if document is self.final else _at(document, path)
             if node is not None and all(node.span is not other.span for other in settings):
                 settings.append(Setting(plain(node), stage or _origin_of(node.span, document), node.span))
+        if path.startswith("vars.") and (under := self.final.overruled.get(path.removeprefix("vars."))) is not None:
+            settings.insert(0, Setting(plain(under), "included", under.span))
         *before, last = settings
         return last, (*reversed(before), *([default] if default is not None and last.origin != "text" and not before else []))
 
@@ -358,11 +362,16 @@ _WORDS = {
 }
 
 
+_EXPRESSIONS = {"text": "by an expression in the text", "included": "by an expression in an included file"}
+
+
 def _how(setting: Setting, found: Provenance) -> str:
     if setting.origin == "variant":
         return f"set by the variant `{found.variant}`"
     if setting.origin == "default":
         return f"the default of {_owner(found.facts)}"
+    if found.written is not None and setting is found.setting and setting.origin in _EXPRESSIONS:
+        return _EXPRESSIONS[setting.origin]
     return _WORDS[setting.origin]
 
 
@@ -403,7 +412,7 @@ def render(found: Provenance, *, colour: bool = False) -> str:
         lines.append(render_places(places, colour=colour))
     lines += [f"  = step: {step.text} = {_text(step.value)}" for variable in found.variables for step in variable.steps]
     lines += [f"  = step: {step.text} = {_text(step.value)}" for step in found.steps]
-    if found.facts is not None and found.facts.description:
+    if found.facts is not None and found.facts.description and (found.setting.origin == "default" or " " not in found.facts.owner):
         lines.append(f"  = {found.facts.name}: {found.facts.description}")
     lines += [f"  = instead of {_text(before.value)}, {_how(before, found)}" for before in found.instead if before.span is None]
     return "\n".join(lines)
@@ -426,7 +435,7 @@ def as_json(found: Provenance) -> dict[str, Any]:
         **_as_json(found.setting),
         "known": found.is_known,
         "per_copy": found.is_per_copy,
-        "default_of": {"owner": found.facts.owner, "name": found.facts.name, "description": found.facts.description} if found.facts else None,
+        "field": {"owner": found.facts.owner, "name": found.facts.name, "description": found.facts.description} if found.facts else None,
         "expression": found.written,
         "instead": [_as_json(before) for before in found.instead],
         "steps": [{"expression": step.text, "value": step.value} for step in found.steps],

@@ -169,7 +169,7 @@ def test_declared_root_opens_a_folder_and_no_other(tmp_path: Path) -> None:
 
 def test_root_that_is_no_folder(tmp_path: Path) -> None:
     written(tmp_path, {"a.yaml": "name: a\n"})
-    with pytest.raises(UsageError, match="there is no folder .*nowhere to include files from"):
+    with pytest.raises(UsageError, match=r"there is no folder .*nowhere to include files from"):
         specbuilder.load(tmp_path / "a.yaml", roots=[tmp_path / "nowhere"])
 
 
