@@ -24,7 +24,7 @@ def classes(top: Unit, inits: Mapping[str, Call], taken: set[str]) -> dict[Unit,
     """The class of each unit, in the order of the file: what a class uses stands before it. Those of parts bear names, none of which is in `taken`."""
     found = _Classes(top, inits)
     named = {unit: found.forms[unit] for unit in _all(top)}
-    _name(list(dict.fromkeys(named.values())), set(taken))
+    _name(named, set(taken))
     return named
 
 
@@ -169,11 +169,11 @@ def _take_apart(piece: Piece, read: Any, structure: list[object]) -> None:
 # Names ---------------------------------------------------------------------------------------------------------------
 
 
-def _name(forms: Sequence[Form], taken: set[str]) -> None:
+def _name(named: Mapping[Unit, Form], taken: set[str]) -> None:
     """Names classes after their blocks or nodes, and says how classes of one block differ."""
     firsts: dict[object, Form] = {}
     numbers: Counter[str] = Counter()
-    for form in forms:
+    for form in dict.fromkeys(named.values()):
         part = form.first.part
         if part is None:
             continue
@@ -183,21 +183,35 @@ def _name(forms: Sequence[Form], taken: set[str]) -> None:
             numbers[base] += 1
         taken.add(name)
         form.name = name
-        origin = (part.block, part.origin.source.name, part.origin.start, part.origin.end)
-        other = firsts.setdefault(origin, form)
+        other = firsts.setdefault((part.block, part.origin.source.name, part.origin.start, part.origin.end), form)
         if other is not form:
-            form.differs = _difference(form, other)
+            form.differs = f"as `{other.name}`, but {_difference(form.first, other.first, named)}"
 
 
-def _difference(form: Form, other: Form) -> str:
+def _difference(unit: Unit, other: Unit, named: Mapping[Unit, Form]) -> str:
     """How a class differs from another one of the same block."""
-    own, others = _paths(form.first), _paths(other.first)
+    own, others = _steps(unit), _steps(other)
     more = [path for path in own if path not in others]
     less = [path for path in others if path not in own]
-    said = [f"{word} {', '.join(f'`{path}`' for path in paths[:4])}{', ...' if len(paths) > 4 else ''}" for word, paths in (("with", more), ("without", less)) if paths]
-    return f"as `{other.name}`, but {' and '.join(said) if said else 'wired in another way'}"
+    said = [f"{word} {_folded(paths, extra)}" for word, extra, paths in (("with", "more ", more), ("without", "", less)) if paths]
+    if said:
+        return " and ".join(said)
+    pairs = ((path, own[path].item, others[path].item) for path in own)
+    classes = [(path, named[a]) for path, a, b in pairs if isinstance(a, Unit) and isinstance(b, Unit) and named[a] is not named[b]]
+    return f"with `{classes[0][1].name}` as {_folded([path for path, form in classes if form is classes[0][1]])}" if classes else "wired in another way"
 
 
-def _paths(unit: Unit) -> list[str]:
+def _steps(unit: Unit) -> dict[Path, Step]:
     depth = len(unit.path)
-    return list(dict.fromkeys(".".join(map(str, step.path[depth:])) for step in unit.steps))
+    return {step.path[depth:]: step for step in unit.steps}
+
+
+def _folded(paths: Sequence[Path], extra: str = "") -> str:
+    """Paths for a sentence; the copies of one node are counted."""
+    copies = Counter(path[:-1] for path in paths if isinstance(path[-1:][0] if path else "", int))
+    said: dict[str, None] = {}
+    for path in paths:
+        count = copies[path[:-1]] if path and isinstance(path[-1], int) else 0
+        text = ".".join(map(str, path[:-1] if count > 1 else path))
+        said[f"{count} {extra}copies of `{text}`" if count > 1 else f"`{text}`"] = None
+    return ", ".join(said) if len(said) <= 4 else f"{', '.join(list(said)[:3])} and {len(said) - 3} others"

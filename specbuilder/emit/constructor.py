@@ -22,7 +22,7 @@ from specbuilder.emit.signatures import parameters_of
 from specbuilder.graph.graph import Path
 
 WIDTH = 140
-_LONG_LIST = 8
+_LONG_LIST = 4
 """More copies than these become a table, if they can."""
 _KEYWORDS_FROM = 3
 """Arguments of our own classes from this position on are given by keyword, where there are more than these."""
@@ -171,6 +171,9 @@ class _Writer:
                 runs.append([at])
         if len(runs) == 1 and len(texts) > 1 and (found := self.comprehension([calls[at] for at in runs[0]], texts)) is not None:
             yield from _comprehension(f"{opening}(", ")", *found)
+            return
+        if len(texts) == 1:
+            yield from _wrapped(f"{opening}([", texts, "])")
             return
         yield f"{opening}(["
         for run in runs:

@@ -148,12 +148,12 @@ class _Forward:
 
     # Variables -------------------------------------------------------------------------------------------------------
 
-    def _assign(self, step: Step, number: int, value: Value) -> str:
-        """The variable that takes an output."""
+    def _assign(self, step: Step, number: int, value: Value, *, is_passing: bool = False) -> str:
+        """The variable that takes an output; one that is only passing on to the next line needs no name of its own."""
         if value in self.variable or (len(step.outputs) > 1 and self.reads[value] <= 0):
             return "_"  # one of the values that arrived, or one that nobody reads
-        is_own = is_named(step) or (len(step.outputs) > 1 and (number > 0 or isinstance(step.item, GraphNode)))
-        name = None if is_own or value in self.unit.titles else self.names.run(value)
+        is_own = (is_named(step) and not is_passing) or (len(step.outputs) > 1 and (number > 0 or isinstance(step.item, GraphNode)))
+        name = None if is_own or (value in self.unit.titles and not is_passing) else self.names.run(value)
         if name is None:
             name = self.names.new(self._short(step, value, number), self._long(step, value))
         self.variable[value] = name
@@ -221,7 +221,9 @@ class _Forward:
         # The variable must not be one that the lines read beside it, so those are let go only afterwards.
         for step in steps:
             self.reads.subtract([value for value in step.reads if value is step.reads[0]])
-        variable = self._assign(last, 0, last.outputs[0])
+        follows = self.unit.steps[at + count].reads.count(last.outputs[0]) if at + count < len(self.unit.steps) else 0
+        is_passing = follows == self.reads[last.outputs[0]]
+        variable = self._assign(last, 0, last.outputs[0], is_passing=is_passing)
         for step in steps:
             self.reads.subtract([value for value in step.reads if value is not step.reads[0]])
         targets = ", ".join([variable, *["_"] * (len(last.outputs) - 1)])

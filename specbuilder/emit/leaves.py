@@ -51,18 +51,15 @@ class _Leaves:
                 piece.leaves = [self._leaf(at, piece, position, values) for position, values in enumerate(self._columns(at, piece, copies))]
         form.wants_device = not form.first.inputs and not form.first.outside and any(map(_asks_device, _codes(form)))
 
-    def _columns(self, at: int, piece: Piece, copies: Sequence[Piece]) -> Iterator[Sequence[Any]]:
+    def _columns(self, at: int, piece: Piece, copies: Sequence[Piece]) -> list[Sequence[Any]]:
         """The values of each leaf, one for each use; those of keywords last."""
-        yield from zip(*(copy.leaves for copy in copies), strict=True)
         piece.order = _merged([copy.order for copy in copies])
-        names = [name for name in piece.order if any(name in copy.keywords for copy in copies)]
-        for name in names:
+        piece.names = [name for name in piece.order if any(name in copy.keywords for copy in copies)]
+        columns: list[Sequence[Any]] = list(zip(*(copy.leaves for copy in copies), strict=True))
+        for name in piece.names:
             # A keyword that a copy leaves out has the value of the kind's field.
-            values = [
-                copy.keywords[name] if name in copy.keywords else getattr(self._item(use, at).kind, name) for use, copy in enumerate(copies)
-            ]
-            yield values
-        piece.names = names
+            columns.append([copy.keywords[name] if name in copy.keywords else getattr(self._item(use, at).kind, name) for use, copy in enumerate(copies)])
+        return columns
 
     def _item(self, use: int, at: int) -> GraphNode:
         item = self.form.uses[use].steps[at].item
