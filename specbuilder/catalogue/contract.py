@@ -15,7 +15,7 @@ from annotated_types import Ge, Gt, Le
 
 from specbuilder.catalogue.declared import Declared, fields_of
 from specbuilder.records import Record
-from specbuilder.shapes import Dim, Requirement, TensorType
+from specbuilder.shapes import Dim, Requirement, TensorType, is_floating
 
 if TYPE_CHECKING:
     import torch
@@ -414,6 +414,11 @@ class Initializer(Kind):
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Raises `Refusal` for shapes that it cannot fill."""
+
+    def check_dtype(self, dtype: str) -> None:
+        """Raises `Refusal` for numbers that it cannot give. What draws gives floating-point numbers."""
+        if not is_floating(dtype):
+            raise Refusal(f"`{self.kind}` gives floating-point numbers, but this is {dtype}", code="SB0501")
 
     def source(self) -> Call:
         """The call; the tensor to fill is `Input()`: `call("nn.init.normal_", Input(), std=0.02)`."""

@@ -22,10 +22,14 @@ from specbuilder.diagnostics import Diagnostics, Related
 from specbuilder.graph.bind import bind
 from specbuilder.graph.copies import row, rows_of
 from specbuilder.graph.environment import Environment, Names
+from specbuilder.graph.facts import Facts, facts_of
 from specbuilder.graph.findings import Findings
+from specbuilder.graph.formula import Computation, compute
 from specbuilder.graph.graph import Arrival, Path, TypedGraph, Value
 from specbuilder.graph.growing import DEEPEST_NESTING, DEEPEST_RECURSION, MOST_NODES, Growing
+from specbuilder.graph.initialise import initialise
 from specbuilder.graph.leaf import Leaves, unknown
+from specbuilder.graph.operands import FormulaProblems
 from specbuilder.graph.place import Place
 from specbuilder.graph.scope import Named, Output, Produced, ReferenceProblem, Scope
 from specbuilder.graph.size import Sizes
@@ -49,10 +53,10 @@ from specbuilder.language.tree import (
     Use,
 )
 from specbuilder.language.uses import PRIMARY, finish
-from specbuilder.language.values import Undefined, resolve
+from specbuilder.language.values import Undefined, part, resolve
 from specbuilder.language.vocabulary import Vocabulary
 from specbuilder.records import Record
-from specbuilder.shapes import Dim, DimError, Poly, TensorType, parse_type, same_shape, strongest, symbol
+from specbuilder.shapes import Dim, DimError, Poly, TensorType, parse_type, same_shape, strongest, substitute, symbol
 
 _FRAMES = 40_000
 """Python frames that the deepest nesting may need; these are frames of Python alone, which cost no stack of the process."""
@@ -65,6 +69,8 @@ def expand(tree: SpecTree, variables: Variables, diagnostics: Diagnostics) -> Ty
     sys.setrecursionlimit(max(limit, _FRAMES))
     try:
         graph = _Walk(tree, variables, diagnostics).graph()
+        if diagnostics.errors == before:
+            graph = initialise(graph, tree.model.init, variables, variables.names, diagnostics)
     finally:
         sys.setrecursionlimit(limit)
     return None if tree.model.is_wrong or diagnostics.errors > before else graph
@@ -95,12 +101,18 @@ class _Walk:
 
     def graph(self) -> TypedGraph:
         inputs = tuple(self._inputs())
+        facts = facts_of(self.tree.model.where, [value.type for value in inputs if value is not None], self.variables, self.findings)
+        inputs = tuple(self._with_facts(value, facts) for value in inputs)
+        for value, written in zip(inputs, self.tree.model.inputs, strict=True):
+            if value is not None:
+                self.growing.chain.begin(value, written.name, written.span)
+        self.growing.requirements += facts.requirements
         present = tuple(value for value in inputs if value is not None)
         scope = Scope(entry=present, is_told=not present)
         for value, written in zip(inputs, self.tree.model.inputs, strict=True):
             produced = Produced({"": value}) if value is not None else Produced({}, is_absent=True, is_off_chain=True)
             scope.named[written.name] = Named((produced,), written.span)
-        sizes = {name: symbol(name) for value in present if value.type is not None for name in sorted(value.type.symbols)}
+        sizes = {name: symbol(name) for value in present if value.type is not None for name in sorted(value.type.symbols)} | facts.sizes
         place = Place(Environment(sizes, self.variables) if sizes else self.variables, scope, ())
         nodes = self.tree.model.nodes
         if not nodes or self._may_make(self.sizes.of_list(nodes), self.sizes.heaviest(nodes)):
@@ -122,9 +134,12 @@ class _Walk:
             if not self._is_present(written.when, self.variables):
                 yield None
                 continue
-            value = Value((written.name,), self._type(written.type, self.variables))
-            self.growing.chain.begin(value, written.name, written.span)
-            yield value
+            yield Value((written.name,), self._type(written.type, self.variables))
+
+    def _with_facts(self, value: Value | None, facts: Facts) -> Value | None:
+        if value is None or value.type is None or not facts.sizes:
+            return value
+        return value.replace(type=value.type.with_shape(tuple(substitute(dim, facts.sizes) for dim in value.type.shape)))
 
     def _type(self, written: TensorType | Deferred | None, names: Names) -> TensorType | None:
         if not isinstance(written, Deferred):
@@ -265,7 +280,7 @@ class _Walk:
         joining = NodeTree(merge, name=node.name)
         if isinstance(kind, BlockKind):
             return self._block(joining, kind, arrivals, path, place, is_copy=False)
-        return self.leaves.grow(joining, kind, arrivals, path, place, {}, ())
+        return self.leaves.grow(joining, kind, arrivals, path, place)
 
     # One copy --------------------------------------------------------------------------------------------------------
 
@@ -290,7 +305,7 @@ class _Walk:
             case BranchesTree():
                 return self._branches(node, node.body, path, place, there, carried, is_copy=is_copy)
             case ComputeTree():
-                return self._compute(node, node.body, path, there)
+                return self._compute(node, node.body, path, there, carried)
             case ShareTree():
                 return self._share(node, node.body, path, place, carried)
 
@@ -344,7 +359,7 @@ class _Walk:
             return unknown(path, _ports_of(cls))
         if isinstance(kind, BlockKind):
             return self._block(node, kind, arrivals, path, place, is_copy=is_copy)
-        return self.leaves.grow(node, kind, arrivals, path, place, {}, ())
+        return self.leaves.grow(node, kind, arrivals, path, place)
 
     def _named_kind(self, use: Use, place: Place) -> Any:
         assert isinstance(use.kind, Deferred)
@@ -409,8 +424,8 @@ class _Walk:
         is_copy: bool,
     ) -> Produced:
         """A param of type `node` or `nodes` in the place of a kind. What it says was written elsewhere, and means what it means there."""
-        there = given.place
-        assert isinstance(there, Place)
+        # A default stands in the head of its block, where only the variables of the file are known.
+        there = given.place if isinstance(given.place, Place) else Place(self.variables, Scope(entry=()), path)
         if isinstance(given, NodesArgument):
             if use.fields:
                 self.findings.error("SB0203", f"`{use.title}` is a list of nodes and takes no fields", use.span)
@@ -558,7 +573,7 @@ class _Walk:
             help = refusal.help or "let the list end with as many features as it begins with, or write the sum out with `add`"
             self.findings.error("SB0403", message, node.span, chain=self.growing.chain.of(out), help=help)
             return unknown(path, ("",))
-        return self.leaves.grow(node, add(), ((entered, out),), path, Place(self.variables, Scope(entry=()), ()), {}, ())  # type: ignore[arg-type]  # add is a node
+        return self.leaves.grow(node, add(), ((entered, out),), path, Place(self.variables, Scope(entry=()), ()))  # type: ignore[arg-type]  # add is a node
 
     def _branches(
         self, node: NodeTree, body: BranchesTree, path: Path, place: Place, there: Place, carried: Output | None, *, is_copy: bool
@@ -595,12 +610,36 @@ class _Walk:
             return unknown(path, ("",))
         made = chosen.made
         self.growing.sharing += 1
-        produced = self._body(made.node.replace(reads=node.reads, tie=None), made.path, place, made.place, carried, is_copy=False)
+        shared = made.node.body.replace(span=node.span) if isinstance(made.node.body, Use) else made.node.body
+        produced = self._body(made.node.replace(body=shared, reads=node.reads, tie=None), made.path, place, made.place, carried, is_copy=False)
         self.growing.sharing -= 1
         return produced
 
-    def _compute(self, node: NodeTree, body: ComputeTree, path: Path, place: Place) -> Produced:
-        raise NotImplementedError
+    def _compute(self, node: NodeTree, body: ComputeTree, path: Path, place: Place, carried: Output | None) -> Produced:
+        """A formula. It names what it reads itself; in a repeat, `prev` is the copy before."""
+        if node.reads is not None:
+            help = "write its name into the formula"
+            self.findings.error("SB0303", "a formula names what it reads itself", node.reads.span, help=help)
+        if body.formula is None:
+            return unknown(path, ("",))
+
+        def tensors(text: str) -> tuple[Value, ...]:
+            values = each(carried) if carried is not None and text in ("prev", "input") else place.scope.resolve(text).values
+            self.wiring.used.update(values)
+            return values
+
+        try:
+            computed = compute(body.formula, tensors=tensors, statics=place.names, known=place.names.names)
+        except FormulaProblems as problems:
+            for problem in problems.problems:
+                chain = self.growing.chain.of(problem.value) if problem.value is not None else ()
+                related = (Related(span=problem.related[0], message=problem.related[1]),) if problem.related else ()
+                span = part(body.scalar, problem.start, problem.end)
+                self.findings.error(
+                    problem.code, problem.message, span, help=problem.help, chain=chain, related=related, path=".".join(map(str, path))
+                )
+            return unknown(path, ("",))
+        return self.leaves.grow(node, Computation(computed), computed.arrivals, path, place)
 
     # Ends ------------------------------------------------------------------------------------------------------------
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from specbuilder.catalogue.contract import Attribute, Initializer, Node, Refusal
+from specbuilder.catalogue.contract import Attribute, Node, Refusal
 from specbuilder.diagnostics import Diagnostics, InternalError, Span
+from specbuilder.graph.freezing import frozen_tensors
 from specbuilder.graph.graph import Arrival, GraphNode, Path, Tie, Value
 from specbuilder.graph.growing import Growing, same_weights
+from specbuilder.graph.initialise import own_inits
 from specbuilder.graph.place import Place
 from specbuilder.graph.scope import Produced
 from specbuilder.graph.wire import each
@@ -27,16 +29,7 @@ class Leaves:
     def __init__(self, growing: Growing, diagnostics: Diagnostics) -> None:
         self.growing, self.diagnostics = growing, diagnostics
 
-    def grow(
-        self,
-        node: NodeTree,
-        kind: Node,
-        arrivals: tuple[Arrival, ...],
-        path: Path,
-        place: Place,
-        init: Mapping[str, Initializer],
-        frozen: tuple[str, ...],
-    ) -> Produced:
+    def grow(self, node: NodeTree, kind: Node, arrivals: tuple[Arrival, ...], path: Path, place: Place) -> Produced:
         """The node of one copy."""
         types = tuple(_type(arrival) for arrival in arrivals)
         if any(value.type is None for arrival in arrivals for value in each(arrival)):
@@ -52,9 +45,9 @@ class Leaves:
             return self.refuse(Refusal(error.message), node, kind, arrivals, path)
         except Exception as error:
             raise InternalError("infer", f"the rule of `{kind.kind}` failed: {error!r}", ".".join(map(str, path))) from error
-        names = kind.outputs if len(outputs) == len(kind.outputs) else tuple(map(str, range(len(outputs))))
+        ports = kind.outputs if len(outputs) == len(kind.outputs) else tuple(map(str, range(len(outputs))))
         is_lone = len(outputs) == 1
-        values = tuple(Value(path, type, "" if is_lone else name) for name, type in zip(names, outputs, strict=True))
+        values = tuple(Value(path, type, "" if is_lone else port) for port, type in zip(ports, outputs, strict=True))
         shares = self.growing.owner(path)
         if shares is not None and not same_weights(shares.parameters, parameters):
             message = f"`{node.title}` shares the weights of an earlier use, but needs others: {_shapes(parameters)} here, {_shapes(shares.parameters)} there"
@@ -62,6 +55,10 @@ class Leaves:
             return unknown(path, kind.outputs)
         if self.growing.sharing and shares is None and path in self.growing.owners:
             raise InternalError("infer", "shared weights without an owner", ".".join(map(str, path)))
+        tied = tuple(node.tie or ())
+        names, found = place.names, self.diagnostics
+        init = own_inits(node.init, node.title, parameters, buffers, names, names.names, found, tied=tied) if node.init is not None else {}
+        frozen = frozen_tensors(node.freeze, node.title, parameters, buffers, names, names.names, found, tied=tied) if node.freeze is not None else ()
         made = GraphNode(
             path=path,
             kind=kind,

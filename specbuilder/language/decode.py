@@ -16,6 +16,8 @@ from specbuilder.language.blocks import decode_blocks
 from specbuilder.language.document import Document, Node, Scalar
 from specbuilder.language.document import Mapping as MappingNode
 from specbuilder.language.document import Sequence as SequenceNode
+from specbuilder.language.expressions import ExpressionError, parse
+from specbuilder.language.inits import decode_init_rules
 from specbuilder.language.nodes import check_name, decode_nodes, decode_outputs
 from specbuilder.language.settings import (
     MODEL_KEYS,
@@ -27,18 +29,20 @@ from specbuilder.language.settings import (
     Settings,
     TrainSettings,
 )
+from specbuilder.language.syntax import Compare
 from specbuilder.language.tree import (
     DataTree,
     Deferred,
     Entry,
     InputTree,
     ModelTree,
+    Relation,
     SpecTree,
     TrainTree,
     Use,
 )
 from specbuilder.language.uses import decode_use, not_yet, report_problems
-from specbuilder.language.values import entry, part, placed, read
+from specbuilder.language.values import entry, part, placed, read, report
 from specbuilder.language.vocabulary import Vocabulary
 from specbuilder.shapes import DimError, TensorType, parse_type
 
@@ -192,7 +196,9 @@ def _model(keys: Keys, document: Document, vocabulary: Vocabulary, diagnostics: 
     inputs = _inputs(values["inputs"], diagnostics) if "inputs" in section else ()
     nodes = decode_nodes(values["nodes"], vocabulary, diagnostics) if "nodes" in section else ()
     outputs = decode_outputs(values["outputs"], diagnostics, of_block=False) if "outputs" in section else None
-    return ModelTree(key.span, inputs, nodes, outputs, is_wrong=diagnostics.errors > before)
+    where = _where(values["where"], diagnostics) if "where" in section else ()
+    init = decode_init_rules(section["init"][0].span, values["init"], diagnostics) if "init" in section else ()
+    return ModelTree(key.span, inputs, nodes, outputs, where, init, is_wrong=diagnostics.errors > before)
 
 
 def _inputs(node: Node, diagnostics: Diagnostics) -> tuple[InputTree, ...]:
@@ -222,6 +228,27 @@ def _input(key: Scalar, node: Node, diagnostics: Diagnostics) -> InputTree:
         return InputTree(name, key.span, None, node.span, when)
     written = placed(keys["type"][0].span, keys["type"][1])
     return InputTree(name, key.span, read_type(written, diagnostics), written.span, when)
+
+
+def _where(node: Node, diagnostics: Diagnostics) -> tuple[Relation, ...]:
+    """Facts about sizes: `[T <= $context, H % 32 == 0]`. `$` marks a variable; all other names are sizes."""
+    found = []
+    for item in node.items if isinstance(node, SequenceNode) else (node,):
+        if not isinstance(item, Scalar) or not isinstance(item.value, str):
+            message = f"a fact about sizes is wanted here, but this is {shown(read(item, diagnostics))}"
+            diagnostics.error("SB0203", message, item.span, help="such as `T <= 1024` or `H % 32 == 0`")
+            continue
+        try:
+            # A blank in place of each `$`, so that places in the text stay what they are.
+            expression = parse(item.value.replace("$", " "))
+        except ExpressionError as error:
+            report(error, item, diagnostics)
+            continue
+        if isinstance(expression, Compare):
+            found.append(Relation(item, expression))
+        else:
+            diagnostics.error("SB0203", "a fact about sizes is a comparison", item.span, help="such as `T <= 1024` or `H % 32 == 0`")
+    return tuple(found)
 
 
 def read_type(node: Node, diagnostics: Diagnostics) -> TensorType | Deferred | None:

@@ -14,8 +14,12 @@ from specbuilder.diagnostics import Diagnostics, Span
 from specbuilder.language.document import Mapping as MappingNode
 from specbuilder.language.document import Node, Scalar
 from specbuilder.language.document import Sequence as SequenceNode
+from specbuilder.language.formulas import parse_formula
+from specbuilder.language.freezes import decode_freeze
+from specbuilder.language.inits import decode_init
 from specbuilder.language.names import name_problem, repaired
 from specbuilder.language.settings import STRUCTURAL
+from specbuilder.language.tokens import ExpressionError
 from specbuilder.language.tree import (
     Body,
     BranchesTree,
@@ -33,7 +37,7 @@ from specbuilder.language.tree import (
     Use,
 )
 from specbuilder.language.uses import decode_use
-from specbuilder.language.values import Broken, entry, placed, read
+from specbuilder.language.values import Broken, entry, placed, read, report
 from specbuilder.language.vocabulary import CONSTRUCTS, Vocabulary
 
 Keys = Mapping[str, tuple[Scalar, Node]]
@@ -62,11 +66,7 @@ def _node(item: Node, vocabulary: Vocabulary, diagnostics: Diagnostics) -> NodeT
     if isinstance(body, Use) and body.cls is not None:
         body = with_arguments(body, body.cls, vocabulary, diagnostics)
     _check_together(body, keys, diagnostics)
-    entries = {
-        name: entry(key.span, value, diagnostics)
-        for name, (key, value) in keys.items()
-        if name in ("name", "when", "repeat", "each", "freeze", "type")
-    }
+    entries = {name: entry(key.span, value, diagnostics) for name, (key, value) in keys.items() if name in ("name", "when", "repeat", "each", "type")}
     for name in ("repeat", "each"):
         if name in entries and isinstance(written := entries[name].node, MappingNode):
             for column, _ in written.entries:
@@ -80,8 +80,9 @@ def _node(item: Node, vocabulary: Vocabulary, diagnostics: Diagnostics) -> NodeT
         each=entries.get("each"),
         is_shared=_is_shared(keys, diagnostics),
         merge=_merge(keys, vocabulary, diagnostics),
+        init=decode_init(keys["init"][0].span, keys["init"][1], diagnostics) if "init" in keys else None,
         tie=_tie(keys, diagnostics),
-        freeze=entries.get("freeze"),
+        freeze=decode_freeze(keys["freeze"][0].span, keys["freeze"][1], diagnostics) if "freeze" in keys else None,
         type=entries.get("type"),
     )
 
@@ -139,7 +140,11 @@ def _body(key: Scalar, value: Node, vocabulary: Vocabulary, diagnostics: Diagnos
         return None
     if word == "share":
         return ShareTree(key.span, Reference(read(value, diagnostics), value.span))  # type: ignore[arg-type]  # a text or Deferred
-    return ComputeTree(key.span, value, None)
+    try:
+        return ComputeTree(key.span, value, parse_formula(value.value))
+    except ExpressionError as error:
+        report(error, value, diagnostics)
+        return ComputeTree(key.span, value, None)
 
 
 def _branches(key: Scalar, value: Node, vocabulary: Vocabulary, diagnostics: Diagnostics) -> BranchesTree | None:

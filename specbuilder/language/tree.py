@@ -7,14 +7,19 @@ stage can put a caret under it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from specbuilder.catalogue.contract import Family, Kind, Port
 from specbuilder.diagnostics import Span
 from specbuilder.language.document import Document, Node, Scalar
 from specbuilder.language.expressions import Template
+from specbuilder.language.formulas import Formula
+from specbuilder.language.syntax import Compare
 from specbuilder.records import Record
 from specbuilder.shapes import TensorType
+
+if TYPE_CHECKING:
+    from specbuilder.language.inits import InitTree, RuleTree
 
 
 class Deferred(Record):
@@ -96,7 +101,7 @@ class ComputeTree(Record, identity=True):
 
     span: Span
     scalar: Scalar
-    formula: object
+    formula: Formula | None
 
 
 class ShareTree(Record, identity=True):
@@ -122,7 +127,7 @@ class NodeTree(Record, identity=True):
     """Whether all copies have one set of weights."""
     merge: Use | None = None
     """The kind that joins what the copies or branches give."""
-    init: Mapping[str, Use] | None = None
+    init: InitTree | None = None
     tie: Mapping[str, Reference] | None = None
     freeze: Entry | None = None
     type: Entry | None = None
@@ -190,6 +195,13 @@ class BlockTree(Record, identity=True):
         return tuple(Port(each.name, is_either=True) for each in self.inputs)
 
 
+class Relation(Record):
+    """A declared fact about sizes, `T <= 1024`. The scalar is where it is written; the names in it are sizes or variables."""
+
+    scalar: Scalar
+    expression: Compare
+
+
 class InputTree(Record):
     name: str
     span: Span
@@ -213,9 +225,9 @@ class ModelTree(Record):
     inputs: tuple[InputTree, ...]
     nodes: tuple[NodeTree, ...]
     outputs: tuple[OutputTree, ...] | None
-    where: tuple[tuple[Scalar, object], ...] = ()
+    where: tuple[Relation, ...] = ()
     """Declared facts about sizes."""
-    init: tuple[object, ...] = ()
+    init: tuple[RuleTree, ...] = ()
     is_wrong: bool = False
     """A mistake in this section was reported, so a graph of what is left would be another network."""
 

@@ -366,6 +366,8 @@ def spec_with(kind: type[Kind], use: Any) -> dict[str, Any]:
         spec["model"]["nodes"].insert(0, use)
     elif kind.family == "dataset":
         spec["data"] = {**({use: None} if isinstance(use, str) else use), "batch_size": 64}
+    elif kind.family == "initializer":
+        spec["model"]["init"] = [{use: None} | {"match": "logits"} if isinstance(use, str) else {**use, "match": "logits"}]
     elif kind.family == "transform":
         spec["data"]["augment"] = [use]
     else:
