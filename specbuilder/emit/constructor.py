@@ -39,13 +39,16 @@ class Slot:
 
 
 def init_lines(form: Form, forms: Mapping[Unit, Form], places: Places) -> Iterator[str]:
-    """The lines of `__init__`, indented as they stand in the file."""
+    """The lines of `__init__`, indented as they stand in the file; none where there is nothing to construct."""
+    slots = _slots(form, forms)
+    if not slots.inner and not form.parameters:
+        return
     arguments = "".join(f", {argument.name}: {_annotation(argument.values)}" for argument in form.parameters)
     yield f"    def __init__(self{arguments}) -> None:"
     yield "        super().__init__()"
     yield from (f"        self.{argument.name} = {argument.name}" for argument in form.parameters if argument.name in form.kept)
     writer = _Writer(places, form, forms)
-    yield from (f"        {line}" for line in writer.inner("self", form.first.path, _slots(form, forms)))
+    yield from (f"        {line}" for line in writer.inner("self", form.first.path, slots))
     base = form.first.path
     for tied in form.ties:
         tensor = writer.tensor(places.text(base, tied.tensor.path), tied.tensor.tensor)

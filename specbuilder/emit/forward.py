@@ -40,6 +40,7 @@ class _Forward:
             self.reads.update(step.reads)
         self.reads.update(value for _, value in self.unit.outputs)
         self.last_copies = {step.path[:-1]: step for step in self.unit.steps if isinstance(step.path[-1:][0] if step.path else "", int)}
+        self.occurrences = _occurrences(self.unit.steps)
         self.variable: dict[Value, str] = {}
         self.names = Names(self._chosen(), self.reads)
         self.parameters = list(self._parameters())
@@ -167,6 +168,8 @@ class _Forward:
         name = title(path)
         if path and isinstance(path[-1], int):
             name = f"{name}_{path[-1]}"
+        if (again := self.occurrences.get(step, 1)) > 1:
+            name = f"{name}_{again}"
         port = self._port(step, value, number)
         return f"{name}_{port}" if port else name
 
@@ -251,6 +254,16 @@ class _Forward:
 
 def _are_copies(before: Path, path: Path) -> bool:
     return before == path or (before[:-1] == path[:-1] and isinstance(before[-1], int) and isinstance(path[-1], int))
+
+
+def _occurrences(steps: Sequence[Step]) -> dict[Step, int]:
+    """Which use of its path each step is: weights that are used several times have several steps."""
+    seen = Counter[Path]()
+    found: dict[Step, int] = {}
+    for step in steps:
+        seen[step.path] += 1
+        found[step] = seen[step.path]
+    return found
 
 
 def _outer(value: Value) -> str:

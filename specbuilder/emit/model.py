@@ -60,8 +60,8 @@ def _class(form: Form, forms: Mapping[Unit, Form], places: Places, graph: TypedG
         what = f"Block `{part.block}`" if part.block is not None else f"`{title(part.path)}`"
         yield from docstring(f"{what}, {_place(part.origin)}{f': {form.differs}' if form.differs else ''}.", "    ")
     yield ""
-    yield from init_lines(form, forms, places)
-    yield ""
+    if lines := list(init_lines(form, forms, places)):
+        yield from (*lines, "")
     yield from forward_lines(form, places)
 
 
