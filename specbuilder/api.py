@@ -341,5 +341,5 @@ def load_run(folder: str | Path) -> Run:
 
 
 def model_class(module: Any) -> type[torch.nn.Module]:
-    """The one class that an emitted file defines."""
-    return next(found for found in vars(module).values() if isinstance(found, type) and found.__module__ == module.__name__)
+    """The model of an emitted file: the last class that it defines, after those of its blocks."""
+    return [found for found in vars(module).values() if isinstance(found, type) and found.__module__ == module.__name__][-1]

@@ -103,6 +103,15 @@ class Code(Record):
     text: str
 
 
+DEVICE = Code("device")
+"""Where the model runs, for tensors that are made within `forward`: the emitter begins each `forward` whose code reads it with
+`device = <its first tensor input>.device`, under a name that no variable there has.
+"""
+
+TRAINING = Code("self.training")
+"""Whether the model is being trained: in arithmetic, 1 or 0."""
+
+
 class Call(Record):
     """A call in the emitted file. Arguments are literals, dims (symbolic ones read a size at run time), `Input`s, or further code."""
 
