@@ -5,7 +5,6 @@ Copies that are constructed by equal lines are a comprehension; those that diffe
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
