@@ -70,7 +70,6 @@ PREFIXES = {"-": "neg", "not": "logical_not", "~": "logical_not"}
 
 _Found = TypeVar("_Found")
 
-_MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _OF_BOOLEANS = {"and": "&", "or": "|", "not": "~", "~": "~"}
 _WITH_NUMBERS = OPERATORS.keys() - {"and", "or"}
 _TO_THE_LEFT = frozenset(("+", "-", "*", "/", "//", "%", "&", "|"))
@@ -330,9 +329,9 @@ class _Reading:
             if not (isinstance(each.operand, Known) and _is_number(each.operand.value) and sign in _WITH_NUMBERS):
                 self._tensor(sign, each.operand, each.place)
         if isinstance(left.operand, Known):
-            # A number on the left promotes as one on the right does, so that the rule of the kind may be asked the other way round.
+            # A number on the left gives the type that it gives on the right, so that the rule of the kind may be asked the other way round.
             arguments = (right, left.replace(operand=_as_divisor(_as_number(left.operand))))
-            applied, cls = self._operation(OPERATORS[_MIRRORED.get(sign, sign)], sign, arguments, node)
+            applied, cls = self._operation(OPERATORS[sign], sign, arguments, node)
         else:
             applied, cls = self._operation(OPERATORS[sign], sign, (left, right.replace(operand=_as_number(right.operand))), node)
         return self._joined(sign, applied, cls, left.operand, right.operand, node)

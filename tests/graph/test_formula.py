@@ -212,6 +212,8 @@ GOOD: list[tuple[str, str, str]] = [
     ("cube[small]", "float32[7, 4, 5]", "cube[small]"),
     ("cube[:, index, grid]", "float32[3, 2, 7]", "cube[:, index, grid]"),
     ("cube[index, :, grid]", "float32[2, 7, 4]", "cube[index, :, grid]"),
+    ("image[:, index, :, grid]", "float32[2, 7, B, H]", "image[:, index, :, grid]"),
+    ("cube[:, index, None, index]", "float32[7, 3, 1]", "cube[:, index, None, index]"),
     ("cube[index, None, :, grid]", "float32[2, 7, 1, 4]", "cube[index, None, :, grid]"),
     ("image[:, index, 0, index]", "float32[B, 7]", "image[:, index, 0, index]"),
     ("image[:, 0, index]", "float32[B, 7, W]", "image[:, 0, index]"),
