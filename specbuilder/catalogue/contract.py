@@ -68,7 +68,7 @@ class Refusal(Exception):
     """Raised by a rule that cannot accept what arrives; the walk adds position, chain and copies.
 
     `field` or `port` name what is to blame, so that the caret can stand under it; without either it stands under the kind.
-    For a port that takes a list, `item` is the position in the list.
+    For a port that takes a list, `item` is the position in the list; of a field that is a text, `part` are the characters to blame, from and up to.
     """
 
     def __init__(
@@ -80,9 +80,10 @@ class Refusal(Exception):
         item: int | None = None,
         help: str | None = None,
         code: str = "SB0401",
+        part: tuple[int, int] | None = None,
     ) -> None:
         super().__init__(message)
-        self.message, self.field, self.port, self.item, self.help, self.code = message, field, port, item, help, code
+        self.message, self.field, self.port, self.item, self.help, self.code, self.part = message, field, port, item, help, code, part
 
 
 # Code, described -----------------------------------------------------------------------------------------------------
@@ -99,6 +100,15 @@ class Code(Record):
     """A dotted torch name written as it is, such as `torch.float32`. Never made from the user's text."""
 
     text: str
+
+
+DEVICE = Code("device")
+"""Where the model runs, for tensors that are made within `forward`: the emitter begins each `forward` whose code reads it with
+`device = <its first tensor input>.device`, under a name that no variable there has.
+"""
+
+TRAINING = Code("self.training")
+"""Whether the model is being trained: in arithmetic, 1 or 0."""
 
 
 class Call(Record):
@@ -234,8 +244,6 @@ class Node(Kind):
     """Whether the node never becomes `prev`, as a parameter does not."""
     helpers: ClassVar[tuple[str, ...]] = ()
     """Source texts of classes and functions that the emitted code calls and torch does not have; each is pasted into an emitted file once."""
-    extra: ClassVar[str | None] = None
-    """The field, a `dict`, that takes the keys which are no fields: the axes of `rearrange: {pattern: ..., h: 8}`."""
     positional: ClassVar[tuple[str, ...] | None] = None
     """The order of arguments in a formula (`compute`): names of ports and fields. None is torch's usual one: the ports, then the fields as declared."""
 

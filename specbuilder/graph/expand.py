@@ -12,6 +12,7 @@ from typing import Any
 
 from specbuilder.catalogue import lookup
 from specbuilder.catalogue.contract import Node, Refusal
+from specbuilder.catalogue.declared import admits
 from specbuilder.catalogue.fields import shown
 from specbuilder.diagnostics import Diagnostics, InternalError, Related, Span
 from specbuilder.graph.chain import Chain
@@ -23,7 +24,7 @@ from specbuilder.graph.wire import Wiring, each
 from specbuilder.language.decode import check_name
 from specbuilder.language.tree import Deferred, Entry, NodeTree, SpecTree, Use
 from specbuilder.language.uses import finish, unknown_help
-from specbuilder.language.values import Undefined, resolve
+from specbuilder.language.values import Undefined, resolve, text_at
 from specbuilder.shapes import DimError, Poly, Requirement, TensorType, at_least, parse_type, strongest
 
 
@@ -220,7 +221,7 @@ class _Walk:
         if not is_whole:
             return None
         for name, value in values.items():
-            if isinstance(value, Poly):
+            if isinstance(value, Poly) and not admits(cls, name or cls.primary or "", value):
                 span = use.fields[name].span
                 self.diagnostics.error("SB0505", f"`{name}` must be known when the network is built, but `{value}` depends on what arrives", span)
                 return None
@@ -299,7 +300,8 @@ class _Walk:
     def _blame_span(self, refusal: Refusal, node: NodeTree) -> Span:
         fields = node.use.fields
         if refusal.field is not None and refusal.field in fields:
-            return fields[refusal.field].span
+            written = fields[refusal.field]
+            return written.span if refusal.part is None or written.is_deferred else text_at(written.node, (), *refusal.part)
         reads = node.reads
         if refusal.port is not None and reads is not None:
             if reads.named and refusal.port in reads.named:
