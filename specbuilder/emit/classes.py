@@ -198,7 +198,9 @@ def _difference(unit: Unit, other: Unit, named: Mapping[Unit, Form]) -> str:
         return " and ".join(said)
     pairs = ((path, own[path].item, others[path].item) for path in own)
     classes = [(path, named[a]) for path, a, b in pairs if isinstance(a, Unit) and isinstance(b, Unit) and named[a] is not named[b]]
-    return f"with `{classes[0][1].name}` as {_folded([path for path, form in classes if form is classes[0][1]])}" if classes else "wired in another way"
+    return (
+        f"with `{classes[0][1].name}` as {_folded([path for path, form in classes if form is classes[0][1]])}" if classes else "wired in another way"
+    )
 
 
 def _steps(unit: Unit) -> dict[Path, Step]:

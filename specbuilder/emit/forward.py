@@ -205,7 +205,9 @@ class _Forward:
         first = before.outputs[0]
         if not step.reads or step.reads[0] is not first or first in before.reads:
             return False
-        return step.reads.count(first) == self.reads[first] and all(self.reads[value] == 0 and value not in self.variable for value in before.outputs[1:])
+        return step.reads.count(first) == self.reads[first] and all(
+            self.reads[value] == 0 and value not in self.variable for value in before.outputs[1:]
+        )
 
     def _loop(self, at: int, count: int) -> list[str]:
         """One loop for copies whose lines are equal; nothing where they are not."""
@@ -218,7 +220,11 @@ class _Forward:
             return []
         start = self.variable[first.reads[0]]
         mark = "\0"
-        calls = {self._call(step, piece, each, {step.reads[0]: mark}) for step, piece in zip(steps, self.pieces[at : at + count], strict=True) if piece is not None}
+        calls = {
+            self._call(step, piece, each, {step.reads[0]: mark})
+            for step, piece in zip(steps, self.pieces[at : at + count], strict=True)
+            if piece is not None
+        }
         if len(calls) > 1:
             return []
         # The variable must not be one that the lines read beside it, so those are let go only afterwards.

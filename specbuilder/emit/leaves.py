@@ -58,7 +58,9 @@ class _Leaves:
         columns: list[Sequence[Any]] = list(zip(*(copy.leaves for copy in copies), strict=True))
         for name in piece.names:
             # A keyword that a copy leaves out has the value of the kind's field.
-            columns.append([copy.keywords[name] if name in copy.keywords else getattr(self._item(use, at).kind, name) for use, copy in enumerate(copies)])
+            columns.append(
+                [copy.keywords[name] if name in copy.keywords else getattr(self._item(use, at).kind, name) for use, copy in enumerate(copies)]
+            )
         return columns
 
     def _item(self, use: int, at: int) -> GraphNode:
@@ -72,7 +74,9 @@ class _Leaves:
             if any(isinstance(value, Poly) for value in values):
                 raise InternalError("emit", "a constructor depends on a symbolic size", str(self.form.first.steps[at].path))
             values = [values[owner] for owner in self.owners] if self.is_shared else values
-        elif isinstance(first, Poly) or (self.is_shared and any(not _same(values[owner], value) for owner, value in zip(self.owners, values, strict=True))):
+        elif isinstance(first, Poly) or (
+            self.is_shared and any(not _same(values[owner], value) for owner, value in zip(self.owners, values, strict=True))
+        ):
             return self._size(at, piece, position, values)
         if self.is_single or all(_same(first, value) for value in values):
             return first
