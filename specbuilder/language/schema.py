@@ -48,6 +48,7 @@ def make_schema() -> Schema:
             "vars": _variables(),
             "variants": _variants(),
             "blocks": _blocks(),
+            "maps": _maps(),
             "model": _model(),
             "data": _data(),
             "train": _train(),
@@ -107,6 +108,33 @@ def _variants() -> Schema:
         "propertyNames": {**_name(), "not": {"const": ALL}},
         "additionalProperties": {"type": "object", "propertyNames": _name()},
         **_documented("Sizes of the network by name: what each sets in `vars`. `{}` is the network as it stands. Chosen by `--variant`."),
+    }
+
+
+def _maps() -> Schema:
+    path: Schema = {"type": "string", "minLength": 1}
+    dropped = {
+        **_joined([path, {"type": "array", "items": path}]),
+        **_documented("Tensors of the checkpoint that are not wanted: a path, or several."),
+    }
+    entry = {
+        "type": "object",
+        "properties": {
+            "from": {**path, **_documented("A path in the checkpoint and all under it: `layer{i}.conv1`, `{rest**}` for any number of steps.")},
+            "to": {**path, **_documented("What it is called in this network: `stages.$(i - 1).$rest`.")},
+            "transpose": {"type": "boolean", "default": False, **_documented("Whether matrices stand the other way round.")},
+            "drop": dropped,
+        },
+        "additionalProperties": False,
+        "if": {"required": ["drop"]},
+        "then": {"maxProperties": 1},
+        "else": {"required": ["from", "to"]},
+    }
+    return {
+        "type": "object",
+        "propertyNames": _name(),
+        "additionalProperties": {"type": "array", "items": entry},
+        **_documented("Layouts of other models' checkpoints, by name; the first entry that fits a tensor says where it goes."),
     }
 
 
