@@ -129,16 +129,17 @@ class _Classes:
         if unit.part is not None:
             origin = unit.part.origin
             structure += [unit.part.block, origin.source.name, origin.start, origin.end]
+        step: Step
+
+        def read(reference: Input | Held) -> object:
+            if isinstance(reference, Held):
+                return reference.path[depth:], reference.tensor, reference.is_transposed
+            arrival = step.arrival(reference)
+            if isinstance(arrival, tuple):
+                return tuple([numbers[value] for value in arrival])
+            return None if arrival is None else numbers[arrival]
+
         for step, codes in zip(unit.steps, pieces, strict=True):
-
-            def read(reference: Input | Held, step: Step = step) -> object:
-                if isinstance(reference, Held):
-                    return reference.path[depth:], reference.tensor, reference.is_transposed
-                arrival = step.arrival(reference)
-                if isinstance(arrival, tuple):
-                    return tuple([numbers[value] for value in arrival])
-                return None if arrival is None else numbers[arrival]
-
             for value in step.outputs:
                 numbers.setdefault(value, len(numbers))
             form = self.forms[step.item] if isinstance(step.item, Unit) else None
@@ -198,7 +199,9 @@ def _difference(unit: Unit, other: Unit, named: Mapping[Unit, Form]) -> str:
         return " and ".join(said)
     pairs = ((path, own[path].item, others[path].item) for path in own)
     classes = [(path, named[a]) for path, a, b in pairs if isinstance(a, Unit) and isinstance(b, Unit) and named[a] is not named[b]]
-    return f"with `{classes[0][1].name}` as {_folded([path for path, form in classes if form is classes[0][1]])}" if classes else "wired in another way"
+    return (
+        f"with `{classes[0][1].name}` as {_folded([path for path, form in classes if form is classes[0][1]])}" if classes else "wired in another way"
+    )
 
 
 def _steps(unit: Unit) -> dict[Path, Step]:

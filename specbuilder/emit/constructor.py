@@ -5,7 +5,6 @@ Copies that are constructed by equal lines are a comprehension; those that diffe
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -151,7 +150,7 @@ class _Writer:
     def afterwards(self, there: str, slot: Slot) -> Iterator[str]:
         for each in slot.after:
             tensor = self.tensor(there, each.tensor)
-            yield f"{tensor} = None  # another tensor, transposed" if each.code is None else _text(each.code).replace("{}", tensor)
+            yield f"{tensor} = None  # it is {each.instead}" if each.code is None else _text(each.code).replace("{}", tensor)
 
     # Numbered places -------------------------------------------------------------------------------------------------
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from hypothesis import strategies as st
 
-Draw = Callable[[st.SearchStrategy], object]
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+
 
 @dataclass
 class Writer:
@@ -24,11 +26,11 @@ class Writer:
     count: int = 0
     size: int = 0
 
-    def pick(self, *choices: object) -> object:
+    def pick(self, *choices: Any) -> Any:
         return self.draw(st.sampled_from(choices))
 
     def number(self, low: int, high: int) -> int:
-        return self.draw(st.integers(low, high))  # type: ignore[return-value]
+        return self.draw(st.integers(low, high))
 
     def fresh(self, word: str) -> str:
         self.count += 1
@@ -183,7 +185,11 @@ class Writer:
         title = self.block(depth)
         p = f"$({columns[-1]})" if columns and self.number(0, 1) else self.number(0, 2)
         side = self.pick(*names) if names else "prev"
-        return self.entry(f"{title}: {{wide: {self.number(1, 3) * 4}, p: {p}}}", f"from: {{x: {reads.removeprefix('from: ') or 'prev'}, side: {side}}}", self.named(name))
+        return self.entry(
+            f"{title}: {{wide: {self.number(1, 3) * 4}, p: {p}}}",
+            f"from: {{x: {reads.removeprefix('from: ') or 'prev'}, side: {side}}}",
+            self.named(name),
+        )
 
     def _repeat_block(self, names: list[str], own: list[str], depth: int, columns: list[str], reads: str, name: str | None) -> str:
         title = self.block(depth)
