@@ -6,6 +6,7 @@ argument to blame. Knows nothing of any kind in particular: the order of argumen
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import takewhile
 from typing import Any
@@ -177,10 +178,8 @@ def apply(cls: type[Function], title: str, bound: Bound, at: Place) -> Applied:
 
 
 def _instance(cls: type[Function], title: str, bound: Bound, at: Place) -> Function:
-    values: dict[str, Any] = {name: argument.operand.value for name, argument in bound.fields.items() if isinstance(argument.operand, Known)}
-    if cls.extra is not None and bound.extra:
-        extra = {name: argument.operand.value for name, argument in bound.extra.items() if isinstance(argument.operand, Known)}
-        values[cls.extra] = {**values.get(cls.extra, {}), **extra}
+    written = {**bound.extra, **bound.fields}
+    values: dict[str, Any] = {name: argument.operand.value for name, argument in written.items() if isinstance(argument.operand, Known)}
     if BROADCAST in fields_of(cls):
         values.setdefault(BROADCAST, True)
     instance, problems = check(cls, values, owner=title)
@@ -189,7 +188,7 @@ def _instance(cls: type[Function], title: str, bound: Bound, at: Place) -> Funct
     found: list[FormulaProblem] = []
     for problem in problems:
         name, *steps = problem.location
-        argument = bound.fields.get(str(name)) or (bound.extra.get(str(steps[0])) if name == cls.extra and steps else None)
+        argument = written.get(str(name))
         place = at if argument is None else _part(argument.place, steps)
         code, message, help = problem.code, problem.message, problem.help
         size = _size(values.get(str(name)))
@@ -267,12 +266,12 @@ def _located(
 
 
 def _in_a_formula(refusal: Refusal) -> str | None:
-    """The help, where it does not speak of the keys of a node."""
+    """The help in the words of a formula; none where it speaks of the keys of a node."""
     if "wants floating-point numbers" in refusal.message:
         return "convert it: `float32(...)`"
     if refusal.help is None or "from:" in refusal.help:
         return None
-    return refusal.help
+    return re.sub(r"`cast: (\w+)`", r"`\1(...)`", refusal.help)
 
 
 # Code ----------------------------------------------------------------------------------------------------------------

@@ -96,7 +96,6 @@ class _Walk:
         self.leaves = Leaves(self.growing, self.findings)
         self.wiring = Wiring(self.findings)
         self.sizes = Sizes(tree, variables)
-        self.blocks_used: set[str] = set()
         self.recursion = 0
 
     def graph(self) -> TypedGraph:
@@ -451,7 +450,6 @@ class _Walk:
 
     def _block(self, node: NodeTree, kind: BlockKind, arrivals: tuple[Arrival, ...], path: Path, place: Place, *, is_copy: bool) -> Produced:
         block = type(kind).block
-        self.blocks_used.add(block.name)
         if any(value.type is None for arrival in arrivals for value in each(arrival)):
             return unknown(path, _ports_of(type(kind)))
         if not self._may_nest(node, block.name):
@@ -672,7 +670,7 @@ class _Walk:
         return found
 
     def _unused(self, scope: Scope, outputs: Mapping[str, Value]) -> None:
-        """Warns of nodes, inputs and blocks that nothing reads."""
+        """Warns of nodes and inputs that nothing reads."""
         if any(value.type is None for value in outputs.values()) or not outputs:
             return
         for written in self.tree.model.inputs:
@@ -682,9 +680,6 @@ class _Walk:
         for node in self.growing.nodes:
             if not any(value in self.wiring.used for value in node.outputs):
                 self.findings.warning("SB0307", f"nothing reads `{node.name}`, and it is no output", node.span)
-        for name, cls in self.tree.blocks.items():
-            if name not in self.blocks_used and issubclass(cls, BlockKind):
-                self.findings.warning("SB0306", f"the block `{name}` is never used", cls.block.span, help="delete it")
 
 
 def _ports_of(cls: type[Node]) -> tuple[str, ...]:

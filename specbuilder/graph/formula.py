@@ -329,12 +329,12 @@ class _Reading:
         for each in (left, right):
             if not (isinstance(each.operand, Known) and _is_number(each.operand.value) and sign in _WITH_NUMBERS):
                 self._tensor(sign, each.operand, each.place)
-        first, second, kind_of = left, right, sign
         if isinstance(left.operand, Known):
             # A number on the left promotes as one on the right does, so that the rule of the kind may be asked the other way round.
-            first, second, kind_of = right, left, _MIRRORED.get(sign, sign)
-        arguments = (first, Argument(_standing_for(second.operand, is_turned=first is right), second.place))
-        applied, cls = self._operation(OPERATORS[kind_of], sign, arguments, node)
+            arguments = (right, left.replace(operand=_as_divisor(_as_number(left.operand))))
+            applied, cls = self._operation(OPERATORS[_MIRRORED.get(sign, sign)], sign, arguments, node)
+        else:
+            applied, cls = self._operation(OPERATORS[sign], sign, (left, right.replace(operand=_as_number(right.operand))), node)
         return self._joined(sign, applied, cls, left.operand, right.operand, node)
 
     def _joined(self, sign: str, applied: Applied, cls: type[Function], left: Operand, right: Operand, node: Place) -> Tensor:
@@ -472,14 +472,16 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float | Poly) and not isinstance(value, bool)
 
 
-def _standing_for(operand: Operand, *, is_turned: bool) -> Operand:
-    """The operand as the rule of a kind takes it: for a size, which is a whole number at run time, some whole number."""
-    if not isinstance(operand, Known):
+def _as_number(operand: Operand) -> Operand:
+    """The operand as a rule takes it: for a size, which is a whole number at run time, some whole number."""
+    return Known(1) if isinstance(operand, Known) and isinstance(operand.value, Poly) else operand
+
+
+def _as_divisor(operand: Operand) -> Operand:
+    """A number on the left that stands on the right for the sake of the rule, where a 0 or, in a power of whole numbers, a sign would matter."""
+    if not isinstance(operand, Known) or not isinstance(operand.value, int | float):
         return operand
-    if isinstance(operand.value, Poly):
-        return Known(1)
-    # Nothing is divided by a 0 that stands on the left.
-    return Known(1.0 if isinstance(operand.value, float) else 1) if is_turned and operand.value == 0 else operand
+    return Known(abs(operand.value) or type(operand.value)(1))
 
 
 def _code(operand: Operand) -> CodeArgument:

@@ -99,6 +99,7 @@ def initialise(graph: TypedGraph, rules: Sequence[RuleTree], lookup: Names, know
     """The graph with `inits`, in the order of the graph. Mistakes are reported: a rule that selects nothing or cannot fill a tensor, a parameter without one."""
     chosen = _by_rules(graph, resolve_rules(rules, lookup, known, diagnostics), diagnostics) if rules else {}
     inits: dict[str, Call] = {}
+    calls: dict[int, Call] = {}  # by initializer: one of a rule is the same for all its tensors
     bare: dict[Span, list[GraphNode]] = {}
     for node in graph.nodes:
         if node.shares is not None or not (node.parameters or node.buffers):
@@ -106,7 +107,7 @@ def initialise(graph: TypedGraph, rules: Sequence[RuleTree], lookup: Names, know
         for name in (*node.parameters, *node.buffers):
             initializer = node.init.get(name) or chosen.get(node.key(name)) if name not in node.ties else None
             if initializer is not None:
-                inits[node.key(name)] = initializer.source()
+                inits[node.key(name)] = calls.get(id(initializer)) or calls.setdefault(id(initializer), initializer.source())
             elif name == LONE and name not in node.ties:
                 bare.setdefault(node.span, []).append(node)
     for span, nodes in bare.items():
@@ -120,23 +121,25 @@ def initialise(graph: TypedGraph, rules: Sequence[RuleTree], lookup: Names, know
 def _by_rules(graph: TypedGraph, rules: Sequence[Rule], diagnostics: Diagnostics) -> Mapping[str, Initializer]:
     """The initializer of each tensor that some rule selects; the last rule that does wins."""
     selection = Selection(graph)
-    winner: dict[Tensor, Rule] = {}
+    tensors = selection.tensors
+    is_free = [tensor.tie is None and (not tensor.is_buffer or tensor.name == LONE) for tensor in tensors]
+    winner: dict[int, Rule] = {}
     selected: dict[Rule, int] = {}
     for rule in rules:
-        tensors = selection.of(rule.selector, diagnostics)
-        free = [tensor for tensor in tensors if tensor.tie is None and (not tensor.is_buffer or tensor.name == LONE)]
-        if tensors and not free:
-            diagnostics.error(MATCHES_NOTHING, f"nothing that this selects begins by a rule: {_why_not_free(tensors[0])}", rule.selector.span)
+        found = selection.numbers(rule.selector, diagnostics)
+        free = [number for number in found if is_free[number]]
+        if found and not free:
+            diagnostics.error(MATCHES_NOTHING, f"nothing that this selects begins by a rule: {_why_not_free(tensors[found[0]])}", rule.selector.span)
         selected[rule] = len(free)
         winner.update(dict.fromkeys(free, rule))
-    winner = {tensor: rule for tensor, rule in winner.items() if tensor.name not in tensor.node.init}
-    wins = Counter(winner.values())
+    chosen = [(tensors[number], rule) for number, rule in winner.items() if tensors[number].name not in tensors[number].node.init]
+    wins = Counter(rule for _, rule in chosen)
     for rule, count in selected.items():
         if count and not wins[rule]:
             message = "this rule decides nothing: all that it selects begins as later rules or nodes say"
             diagnostics.warning(OVERRULED, message, rule.use.span, help="delete it, or move it behind the rules that are more general")
-    _check_shapes(winner, diagnostics)
-    return {tensor.key: rule.initializer for tensor, rule in winner.items()}
+    _check_shapes(chosen, diagnostics)
+    return {tensor.key: rule.initializer for tensor, rule in chosen}
 
 
 def _why_not_free(tensor: Tensor) -> str:
@@ -145,11 +148,11 @@ def _why_not_free(tensor: Tensor) -> str:
     return f"`{tensor.key}` is a buffer of `{tensor.node.kind.kind}`, which begins as torch has it"
 
 
-def _check_shapes(winner: Mapping[Tensor, Rule], diagnostics: Diagnostics) -> None:
+def _check_shapes(chosen: Sequence[tuple[Tensor, Rule]], diagnostics: Diagnostics) -> None:
     """One error a rule, for the first tensor that it cannot fill."""
     verdicts: dict[tuple[Rule, tuple[int, ...], str], Refusal | None] = {}
     wrong: dict[Rule, list[tuple[Tensor, Refusal]]] = {}
-    for tensor, rule in winner.items():
+    for tensor, rule in chosen:
         key = (rule, tensor.held.shape, tensor.held.dtype)
         if key not in verdicts:
             verdicts[key] = _misfit(rule.initializer, tensor.held)

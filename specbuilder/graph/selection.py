@@ -6,11 +6,11 @@ have its rarest word in their path. What is done with the tensors (how they begi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from specbuilder.catalogue.contract import Buffer, Parameter
-from specbuilder.diagnostics import Diagnostics, suggest
+from specbuilder.diagnostics import Diagnostics, Span, suggest
 from specbuilder.graph.graph import GraphNode, Tie, TypedGraph
 from specbuilder.language.selectors import Pattern, Selector, Step
 from specbuilder.records import Record
@@ -175,6 +175,14 @@ def _instead(step: Step, wrong: str, right: str) -> Step:
     return Step(tuple(right if word == wrong else word for word in step.words), step.ranges)
 
 
+def path_pattern(path: str) -> Pattern:
+    """A path as the pattern that stands for it, to ask what is near it."""
+    return Pattern((tuple(Step((word,)) for word in path.split(".")),), _NOWHERE)
+
+
+_NOWHERE: Span = None  # type: ignore[assignment]  # such a pattern stands in no text
+
+
 def _head(pattern: Pattern, size: int) -> Pattern:
     """The first `size` steps of a pattern."""
     runs, left = [], size
@@ -196,7 +204,7 @@ def _listed(words: Collection[str]) -> str:
 
 
 class Selection:
-    """Finds the tensors that selectors mean. The index is made when the first pattern asks for it."""
+    """Finds the tensors that selectors mean. Each index is made when a selector first asks for it."""
 
     def __init__(self, graph: TypedGraph) -> None:
         self.tensors = tuple(tensors_of(graph))
@@ -205,28 +213,48 @@ class Selection:
     def paths(self) -> Paths:
         return Paths([tensor.path for tensor in self.tensors])
 
+    @cached_property
+    def _roles(self) -> Mapping[object, set[int]]:
+        return self._grouped(lambda tensor: tensor.role)
+
+    @cached_property
+    def _kinds(self) -> Mapping[object, set[int]]:
+        return self._grouped(lambda tensor: tensor.node.kind.kind)
+
+    @cached_property
+    def _ranks(self) -> Mapping[object, set[int]]:
+        return self._grouped(lambda tensor: len(tensor.held.shape))
+
+    def _grouped(self, key: Callable[[Tensor], object]) -> Mapping[object, set[int]]:
+        found: dict[object, set[int]] = {}
+        for number, tensor in enumerate(self.tensors):
+            found.setdefault(key(tensor), set()).add(number)
+        return found
+
     def of(self, selector: Selector, diagnostics: Diagnostics) -> tuple[Tensor, ...]:
         """The tensors that meet all of a selector, in graph order. What matches nothing is reported, and then nothing is selected."""
+        return tuple(self.tensors[number] for number in self.numbers(selector, diagnostics))
+
+    def numbers(self, selector: Selector, diagnostics: Diagnostics) -> Sequence[int]:
+        """The same as places in `tensors`."""
         before = diagnostics.errors
-        parts: list[tuple[str, Collection[int]]] = []
+        parts: dict[str, set[int]] = {}
         if selector.match:
-            parts.append(("match", self._matched(selector.match, diagnostics)))
+            parts["match"] = self._matched(selector.match, diagnostics)
         if selector.roles:
-            parts.append(("role", self._where(lambda tensor: tensor.role in selector.roles)))
+            parts["role"] = _joined(self._roles, selector.roles)
         if selector.kinds:
-            parts.append(("kind", self._where(lambda tensor: tensor.node.kind.kind in selector.kinds)))
+            parts["kind"] = _joined(self._kinds, selector.kinds)
         if selector.dims:
-            parts.append(("dims", self._where(lambda tensor: len(tensor.held.shape) in selector.dims)))
+            parts["dims"] = _joined(self._ranks, selector.dims)
         excluded = self._matched(selector.excluded, diagnostics)
         if diagnostics.errors > before:
             return ()
-        found = set(range(len(self.tensors))).intersection(*(held for _, held in parts)).difference(excluded)
+        held = [*parts.values()] or [set(range(len(self.tensors)))]
+        found = set.intersection(*held) - excluded
         if not found:
             diagnostics.error(MATCHES_NOTHING, f"this selects nothing: {_why_nothing(parts, excluded)}", selector.span)
-        return tuple(self.tensors[number] for number in sorted(found))
-
-    def _where(self, holds: Callable[[Tensor], bool]) -> set[int]:
-        return {number for number, tensor in enumerate(self.tensors) if holds(tensor)}
+        return sorted(found)
 
     def _matched(self, patterns: Sequence[Pattern], diagnostics: Diagnostics) -> set[int]:
         found: set[int] = set()
@@ -241,12 +269,16 @@ class Selection:
         return found
 
 
-def _why_nothing(parts: Sequence[tuple[str, Collection[int]]], excluded: Collection[int]) -> str:
+def _joined(groups: Mapping[object, set[int]], names: Sequence[object]) -> set[int]:
+    return set().union(*(groups[name] for name in names if name in groups))
+
+
+def _why_nothing(parts: Mapping[str, set[int]], excluded: Collection[int]) -> str:
     if not parts:
         return "`except` takes all of it away" if excluded else "the network has no tensors"
-    if len(parts) == 1 and not parts[0][1]:
-        return f"no tensor has this `{parts[0][0]}`"
-    held = " and ".join(f"`{name}` holds for {len(found)}" for name, found in parts)
-    if set(parts[0][1]).intersection(*(found for _, found in parts)):
+    if len(parts) == 1 and not all(parts.values()):
+        return f"no tensor has this `{next(iter(parts))}`"
+    held = " and ".join(f"`{name}` holds for {len(found)}" for name, found in parts.items())
+    if set.intersection(*parts.values()):
         return f"{held}, and `except` takes all of that away"
     return f"{held}, but for no tensor all of them"

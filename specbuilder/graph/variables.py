@@ -63,12 +63,8 @@ class Variables:
         raise Undefined(name)
 
     def check_all(self) -> None:
-        """Evaluates what nothing asked for, so that a mistake in it is told too, and warns of it. Call it when all stages have read what they need."""
-        # Where something is wrong, what would have used a variable may not have been looked at.
-        is_whole = not self._diagnostics.has_errors
+        """Evaluates what nothing asked for, so that a mistake in it is told too. Call it when all stages have read what they need."""
         for name in [name for name in self._entries if name not in self.used]:
-            if is_whole:
-                self._diagnostics.warning("SB0306", f"the variable `{name}` is never used", self._entries[name].key, help="delete it")
             try:
                 self(name)
             except Undefined:

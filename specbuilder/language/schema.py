@@ -23,7 +23,8 @@ from specbuilder.catalogue.contract import Example, Family, Kind, Transform
 from specbuilder.catalogue.contract import Node as NodeKind
 from specbuilder.catalogue.declared import Declared, FieldFacts, fields_of
 from specbuilder.catalogue.explain import describe, model_of
-from specbuilder.language.settings import SPEC_KEYS, STRUCTURAL, TRAIN_KINDS, TRANSFORM_LISTS, DataSettings, TrainSettings
+from specbuilder.language.settings import STRUCTURAL, TRAIN_KINDS, TRANSFORM_LISTS, DataSettings, TrainSettings
+from specbuilder.language.variants import ALL
 from specbuilder.shapes import DTYPES
 
 Schema = dict[str, Any]
@@ -43,7 +44,9 @@ def make_schema() -> Schema:
             "specbuilder": {"const": 1, **_documented("The version of the language.")},
             "name": {**_name(), **_documented("What the network is called; its runs lie in a folder of this name.")},
             "description": {"type": "string", **_documented("What it is, in a sentence.")},
+            "include": _include(),
             "vars": _variables(),
+            "variants": _variants(),
             "blocks": _blocks(),
             "model": _model(),
             "data": _data(),
@@ -54,7 +57,7 @@ def make_schema() -> Schema:
         "dependentRequired": {"train": ["data"]},
         "additionalProperties": False,
         # What a block is called is for the spec to say: only where there are none is an unknown kind a mistake that a schema can see.
-        "if": {"anyOf": [{"required": [word]} for word in ("blocks", "include") if word in SPEC_KEYS]},
+        "if": {"anyOf": [{"required": [word]} for word in ("blocks", "include")]},
         "then": _with_nodes("node.or_block"),
         "else": _with_nodes("node"),
         "$defs": {
@@ -81,6 +84,29 @@ def _variables() -> Schema:
         "type": "object",
         "propertyNames": _name(),
         **_documented("Values by name. `$width` in a field is the value of `width`; a value may itself be an expression over other variables."),
+    }
+
+
+def _include() -> Schema:
+    path = {
+        "type": "string",
+        "pattern": r"^[^/~\\$][^\\$]*\.(yaml|yml|json)$",
+        "patternErrorMessage": "a path relative to this file, of a file that ends in .yaml, .yml or .json",
+    }
+    many = {"type": "array", "items": {"type": "string", **path}, "minItems": 1, "uniqueItems": True}
+    return {
+        **_joined([path, many]),
+        **_documented("Files whose `blocks` and `vars` this one uses, by their paths relative to it."),
+    }
+
+
+def _variants() -> Schema:
+    return {
+        "type": "object",
+        "minProperties": 1,
+        "propertyNames": {**_name(), "not": {"const": ALL}},
+        "additionalProperties": {"type": "object", "propertyNames": _name()},
+        **_documented("Sizes of the network by name: what each sets in `vars`. `{}` is the network as it stands. Chosen by `--variant`."),
     }
 
 

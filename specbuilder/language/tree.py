@@ -7,6 +7,7 @@ stage can put a caret under it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from specbuilder.catalogue.contract import Family, Kind, Port
@@ -20,6 +21,7 @@ from specbuilder.shapes import TensorType
 
 if TYPE_CHECKING:
     from specbuilder.language.inits import InitTree, RuleTree
+    from specbuilder.language.maps import Layout
 
 
 class Deferred(Record):
@@ -261,3 +263,5 @@ class SpecTree(Record):
     data: DataTree | None
     train: TrainTree | None
     expect: Mapping[str, Entry]
+    maps: Mapping[str, Layout] = MappingProxyType({})
+    """Layouts of other models' checkpoints, by name."""

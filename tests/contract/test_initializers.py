@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from specbuilder.catalogue.contract import Initializer, Refusal
 from specbuilder.catalogue.declared import fields_of, make
+from specbuilder.catalogue.initializers.constants import Constant
 from specbuilder.catalogue.lookup import all_kinds
 from specbuilder.diagnostics import Diagnostics
 from specbuilder.language.read import read_value
@@ -132,7 +133,7 @@ def test_whole_numbers_are_filled_as_torch_does(kind: type[Initializer]) -> None
 
 @pytest.mark.parametrize(("val", "dtype", "fits"), [(2.0, "int64", True), (0.5, "int64", False), (1.0, "bool", True), (2.0, "bool", False)])
 def test_constant_is_a_number_of_its_dtype(val: float, dtype: str, fits: bool) -> None:
-    constant = next(kind for kind in KINDS if kind.kind == "constant")(val=val)
+    constant = Constant(val=val)
     assert (torch.full((2,), 7, dtype=torch.int64).to(getattr(torch, dtype)).fill_(val).double() == val).all() == fits
     if fits:
         constant.check_dtype(dtype)

@@ -8,9 +8,11 @@ import pytest
 
 from specbuilder.catalogue import lookup
 from specbuilder.diagnostics import Source, Span
+from specbuilder.emit.model import emit_model
 from specbuilder.emit.render import render
+from specbuilder.graph.count import count
 from specbuilder.graph.formula import OPERATORS, PREFIXES, Computation, Computed, compute
-from specbuilder.graph.graph import GraphNode, Value
+from specbuilder.graph.graph import GraphNode, TypedGraph, Value
 from specbuilder.graph.operands import FormulaProblems
 from specbuilder.graph.scope import Named, Produced, Scope
 from specbuilder.language.formulas import parse_formula
@@ -121,6 +123,22 @@ GOOD: list[tuple[str, str, str]] = [
     ("0.5 * x", "float32[B, 4]", "0.5 * x"),
     ("0.5 + whole", "float32[B, 4]", "0.5 + whole"),
     ("x - -1", "float32[B, 4]", "x - -1"),
+    ("2 ** x", "float32[B, 4]", "2 ** x"),
+    ("(-2) ** whole", "int64[B, 4]", "(-2) ** whole"),
+    ("-2 ** whole", "int64[B, 4]", "-2 ** whole"),
+    ("whole ** 2", "int64[B, 4]", "whole ** 2"),
+    ("7 // whole % 3", "int64[B, 4]", "7 // whole % 3"),
+    ("0 < x", "bool[B, 4]", "0 < x"),
+    ("x != y", "bool[B, 4]", "x != y"),
+    # `and`, `or`, `not`: the signs of Python where booleans arrive
+    ("x > 0 and not mask", "bool[B, 4]", "(x > 0) & ~mask"),
+    ("mask or x < y", "bool[B, 4]", "mask | (x < y)"),
+    ("~mask and ~(x == 0) or mask", "bool[B, 4]", "~mask & ~(x == 0) | mask"),
+    ("whole and mask", "bool[B, 4]", "torch.logical_and(whole, mask)"),
+    ("not whole", "bool[B, 4]", "torch.logical_not(whole)"),
+    ("-(x + y)", "float32[B, 4]", "-(x + y)"),
+    ("-x ** 2", "float32[B, 4]", "-x ** 2"),
+    ("(-x) ** 2", "float32[B, 4]", "(-x) ** 2"),
     # what is static is computed now; sizes stay sizes
     ("$rate * x + $(n - 1)", "float32[B, 4]", "0.5 * x + 6"),
     ("2 * 3 * x * 2 * 3", "float32[B, 4]", "6 * x * 2 * 3"),
@@ -159,6 +177,15 @@ GOOD: list[tuple[str, str, str]] = [
     ("reshape(x, ($B, 2, 2))", "float32[B, 2, 2]", "torch.reshape(x, (B, 2, 2))"),
     ("matmul(x, transpose(y, 0, 1))", "float32[B, B]", "torch.matmul(x, torch.transpose(y, 0, 1))"),
     ("identity(x) + 1", "float32[B, 4]", "x + 1"),
+    ("float32(mask)", "float32[B, 4]", "mask.to(torch.float32)"),
+    ("float32(x + y)", "float32[B, 4]", "x + y"),
+    ("bool(x - y)", "bool[B, 4]", "(x - y).to(torch.bool)"),
+    ("where(mask, x, 0.0)", "float32[B, 4]", "torch.where(mask, x, 0.0)"),
+    ("where(x > 0, other=0, input=x)", "float32[B, 4]", "torch.where(x > 0, x, 0)"),
+    ("clamp(x, 0, max=1)", "float32[B, 4]", "torch.clamp(x, min=0, max=1)"),
+    ("einsum('bi,bj->ij', x, y)", "float32[4, 4]", "torch.einsum('bi,bj->ij', x, y)"),
+    ("rearrange(image, 'b c h w -> b (c h) w')", "float32[B, 3*H, W]", "image.flatten(1, 2)"),
+    ("rearrange(x, 'b (c k) -> b k c', k=$k)", "float32[B, 2, 2]", "x.reshape(-1, 2, 2).permute(0, 2, 1)"),
     # indexing
     ("x[:, None]", "float32[B, 1, 4]", "x[:, None]"),
     ("x[:, None] - y[None, null]", "float32[1, B, B, 4]", "x[:, None] - y[None, None]"),
@@ -460,6 +487,125 @@ def test_a_later_node_is_shown() -> None:
     assert caught.value.problems[0].related == (HERE, "`head` stands here")
 
 
+# The formulas of the drafts ------------------------------------------------------------------------------------------
+
+DRAFTS: list[tuple[str, dict[str, str], dict[str, Any], str, str]] = [
+    # vae
+    (
+        "mean + exp(0.5 * log_var) * randn_like(mean)",
+        {"mean": "float32[B, 20]", "log_var": "float32[B, 20]"},
+        {},
+        "float32[B, 20]",
+        "mean + torch.exp(0.5 * log_var) * torch.randn_like(mean)",
+    ),
+    # convnext
+    (
+        "prev * layer_scale",
+        {"prev": "float32[B, 96, 8*h, 8*w]", "layer_scale": "float32[96, 1, 1]"},
+        {},
+        "float32[B, 96, 8*h, 8*w]",
+        "prev * layer_scale",
+    ),
+    # bert_mean
+    ("~attention_mask", {"attention_mask": "bool[B, T]"}, {}, "bool[B, T]", "~attention_mask"),
+    (
+        "float32(attention_mask)[:, :, None]",
+        {"attention_mask": "bool[B, T]"},
+        {},
+        "float32[B, T, 1]",
+        "attention_mask.to(torch.float32)[:, :, None]",
+    ),
+    (
+        "sum(layer * weight, 1) / clamp(sum(weight, 1), min=1)",
+        {"layer": "float32[B, T, 768]", "weight": "float32[B, T, 1]"},
+        {},
+        "float32[B, 768]",
+        "torch.sum(layer * weight, 1) / torch.clamp(torch.sum(weight, 1), min=1)",
+    ),
+    # diffusion_unet
+    (
+        "exp(arange($(width // 2)) * $(-log(10000) / (width // 2 - 1)))",
+        {},
+        {"width": 128},
+        "float32[64]",
+        "torch.exp(torch.arange(64, device=device) * -0.14619587892025687)",
+    ),
+    ("float32(input)[:, None] * f", {"input": "int64[B]", "f": "float32[64]"}, {}, "float32[B, 64]", "input.to(torch.float32)[:, None] * f"),
+    (
+        "concat(sin(angle), cos(angle), dim=1)",
+        {"angle": "float32[B, 64]"},
+        {},
+        "float32[B, 128]",
+        "torch.cat((torch.sin(angle), torch.cos(angle)), 1)",
+    ),
+    (
+        "first + prev[:, :, None, None]",
+        {"first": "float32[B, 256, h, w]", "prev": "float32[B, 256]"},
+        {},
+        "float32[B, 256, h, w]",
+        "first + prev[:, :, None, None]",
+    ),
+    # moe
+    ("one_hot(top.indices, $experts)", {"top.indices": "int64[B, T, 2]"}, {"experts": 8}, "int64[B, T, 2, 8]", "F.one_hot(top_indices, 8)"),
+    (
+        "einsum('bted,btke,btk->btd', expert, float32(hot), top.values / sum(top.values, -1, True))",
+        {"expert": "float32[B, T, 8, 512]", "hot": "int64[B, T, 2, 8]", "top.values": "float32[B, T, 2]"},
+        {},
+        "float32[B, T, 512]",
+        "torch.einsum('bted,btke,btk->btd', expert, hot.to(torch.float32), top_values / torch.sum(top_values, -1, keepdim=True))",
+    ),
+    (
+        "$experts * sum(mean(chance, (0, 1)) * mean(float32(hot), (0, 1, 2)))",
+        {"chance": "float32[B, T, 8]", "hot": "int64[B, T, 2, 8]"},
+        {"experts": 8},
+        "float32[]",
+        "8 * torch.sum(torch.mean(chance, (0, 1)) * torch.mean(hot.to(torch.float32), (0, 1, 2)))",
+    ),
+    # swin
+    ("arange($n)", {}, {"n": 7}, "int64[7]", "torch.arange(7, device=device)"),
+    ("(a[:, None] - a + $(n - 1))", {"a": "int64[7]"}, {"n": 7}, "int64[7, 7]", "a[:, None] - a + 6"),
+    (
+        "flatten($far * offset[:, None, :, None] + offset[None, :, None, :], 0)",
+        {"offset": "int64[7, 7]"},
+        {"far": 13},
+        "int64[2401]",
+        "torch.flatten(13 * offset[:, None, :, None] + offset[None, :, None, :], 0)",
+    ),
+    (
+        "relative_position_bias_table[index]",
+        {"relative_position_bias_table": "float32[169, 3]", "index": "int64[2401]"},
+        {},
+        "float32[2401, 3]",
+        "relative_position_bias_table[index]",
+    ),
+    ("arange($H)", {}, {"H": 56}, "int64[56]", "torch.arange(56, device=device)"),
+    (
+        "int64(r >= $(H - window)) + int64(r >= $(H - shift))",
+        {"r": "int64[56]"},
+        {"H": 56, "window": 7, "shift": 3},
+        "int64[56]",
+        "(r >= 49).to(torch.int64) + (r >= 53).to(torch.int64)",
+    ),
+    ("3 * region[:, None] + region", {"region": "int64[56]"}, {}, "int64[56, 56]", "3 * region[:, None] + region"),
+    (
+        "bias + where(ids[:, None, :, None] == ids[:, None, None, :], 0.0, -100.0)",
+        {"bias": "float32[3, 49, 49]", "ids": "int64[64, 49]"},
+        {},
+        "float32[64, 3, 49, 49]",
+        "bias + torch.where(ids[:, None, :, None] == ids[:, None, None, :], 0.0, -100.0)",
+    ),
+    # a size that stays a name
+    ("arange($T)[None]", {}, {"T": symbol("T")}, "int64[1, T]", "torch.arange(T, device=device)[None]"),
+]
+
+
+@pytest.mark.parametrize(("text", "arriving", "known", "type", "code"), DRAFTS, ids=[row[0] for row in DRAFTS])
+def test_formulas_of_the_drafts(text: str, arriving: dict[str, str], known: dict[str, Any], type: str, code: str) -> None:
+    values = {name: (value(name, each),) for name, each in arriving.items()}
+    found = compute(parse_formula(text), tensors=values.__getitem__, statics=known.__getitem__, known=known)
+    assert (str(found.type), emitted(found)) == (type, code)
+
+
 # The node ------------------------------------------------------------------------------------------------------------
 
 
@@ -480,6 +626,28 @@ def test_the_node_of_a_formula_answers_what_was_computed() -> None:
     assert kind.source(*node.types) is found.source
     assert [port.name for port in kind.inputs] == ["image"]
     assert (kind.parameters(*node.types), kind.helpers) == ({}, ())
+
+
+def test_the_node_is_emitted_and_counted_as_any_other() -> None:
+    x = value("x", "float32[B, T]")
+    found = compute(
+        parse_formula("1 - matmul(x[None], transpose(x, 0, 1)) / $(T - 1)"),
+        tensors={"x": (x,)}.__getitem__,
+        statics={"T": symbol("T")}.__getitem__,
+        known=(),
+    )
+    out = Value(("out",), found.type)
+    node = GraphNode(("out",), Computation(found), found.arrivals, (out,), HERE, is_named=True, source=found.source)
+    graph = TypedGraph("tiny", "", (x,), (node,), (node,), {"out": out}, found.requirements)
+    text = emit_model(graph, "a.yaml", "0").text
+    assert "        out = 1 - torch.matmul(x[None], torch.transpose(x, 0, 1)) / (T - 1)  # float32[1, B, B]\n" in text
+    (row,) = count(graph).rows
+    assert (row.path, row.kind, str(row.flops)) == ("out", "compute", "2*T")
+
+
+def test_a_long_chain_is_one_expression() -> None:
+    text = " + ".join(["x"] * 400)
+    assert described(text)[:2] == ("float32[B, 4]", text)
 
 
 def test_every_operator_is_a_kind() -> None:

@@ -149,8 +149,10 @@ def test_selector_holds(text: str, held: object) -> None:
         (
             "{dims: two}",
             [
-                'SB0203 `dims` wants how many axes a tensor has, but this is the text "two" | '
-                "the weights of `linear` have 2 axes, those of `conv2d` 4, a bias 1"
+                (
+                    'SB0203 `dims` wants how many axes a tensor has, but this is the text "two" | '
+                    "the weights of `linear` have 2 axes, those of `conv2d` 4, a bias 1"
+                )
             ],
         ),
         ("{match: []}", ["SB0203 `match` names nothing | delete it, or write what is meant"]),

@@ -9,9 +9,8 @@ from specbuilder.catalogue.contract import Call, Example, Initializer, Input, No
 from specbuilder.catalogue.declared import Field
 
 Nonlinearity = Literal[
-    *("linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
-    *("sigmoid", "tanh", "relu", "leaky_relu", "selu"),
-]
+    "linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "sigmoid", "tanh", "relu", "leaky_relu", "selu"
+]  # fmt: skip
 
 
 class Scaled(Initializer):
