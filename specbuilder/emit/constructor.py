@@ -150,7 +150,7 @@ class _Writer:
     def afterwards(self, there: str, slot: Slot) -> Iterator[str]:
         for each in slot.after:
             tensor = self.tensor(there, each.tensor)
-            yield f"{tensor} = None  # another tensor, transposed" if each.code is None else _text(each.code).replace("{}", tensor)
+            yield f"{tensor} = None  # it is {each.instead}" if each.code is None else _text(each.code).replace("{}", tensor)
 
     # Numbered places -------------------------------------------------------------------------------------------------
 

@@ -42,7 +42,8 @@ class _Forward:
         self.last_copies = {step.path[:-1]: step for step in self.unit.steps if isinstance(step.path[-1:][0] if step.path else "", int)}
         self.occurrences = _occurrences(self.unit.steps)
         self.variable: dict[Value, str] = {}
-        self.names = Names(self._chosen(), self.reads)
+        self.chosen = self._chosen()
+        self.names = Names(self.chosen, self.reads)
         self.parameters = list(self._parameters())
         self.sizes = {name: self.names.new(name) for name in (*form.measured, *(size.name for size in form.passed))}
         self.device = self._device()
@@ -60,9 +61,8 @@ class _Forward:
 
     def _parameters(self) -> Iterator[tuple[str, Value]]:
         """The tensors that `forward` takes. What is called `x`, or nothing in particular, is the start of the running chain."""
-        chosen = self._chosen()
         for name, value in (*self.unit.inputs, *((_outer(value), value) for value in self.unit.outside)):
-            is_running = name == "x" or (name == "input" and self.unit.part is not None and "x" not in chosen)
+            is_running = name == "x" or (name == "input" and self.unit.part is not None and "x" not in self.chosen)
             is_free = value not in self.variable and "x" not in self.variable.values()
             text = self.names.hold("x", value) if is_running and is_free else self.names.new(name)
             self.variable.setdefault(value, text)
@@ -117,7 +117,12 @@ class _Forward:
         call = self._call(step, piece, there)
         self.reads.subtract(step.reads)
         targets = ", ".join([self._assign(step, number, value) for number, value in enumerate(step.outputs)])
-        yield f"{targets} = {call}  # {', '.join(map(self.types.text, step.outputs))}"
+        yield f"{targets} = {call}  # {self._types(step, targets)}"
+
+    def _types(self, step: Step, targets: str) -> str:
+        """The types of what a line gives, as far as it is kept."""
+        kept = [value for value, target in zip(step.outputs, targets.split(", "), strict=True) if target != "_"]
+        return ", ".join(map(self.types.text, kept or step.outputs[:1]))
 
     def _call(self, step: Step, piece: Piece, itself: str, instead: Mapping[Value, str] | None = None) -> str:
         """The text of a step; `instead` are other variables than those that hold the values."""
@@ -216,7 +221,7 @@ class _Forward:
         if not first.reads or any(self.reads[value] > 0 for value in last.outputs[1:]) or last.outputs[0] in self.variable:
             return []
         there, each = self._over(steps)
-        if there is None:
+        if there is None or (first.path == last.path and count == 2):
             return []
         start = self.variable[first.reads[0]]
         mark = "\0"
@@ -236,7 +241,7 @@ class _Forward:
         for step in steps:
             self.reads.subtract([value for value in step.reads if value is not step.reads[0]])
         targets = ", ".join([variable, *["_"] * (len(last.outputs) - 1)])
-        line = f"    {targets} = {calls.pop().replace(mark, variable)}  # {', '.join(map(self.types.text, last.outputs))}"
+        line = f"    {targets} = {calls.pop().replace(mark, variable)}  # {self._types(last, targets)}"
         begin = [f"{variable} = {start}"] if variable != start else []
         return [*begin, f"for {each if first.path != last.path else '_'} in {there}:", line]
 
@@ -251,11 +256,11 @@ class _Forward:
         return text if container == "list" else f"{text}.values()", self._each(title(path))
 
     def _each(self, name: str) -> str:
-        """The variable of a loop over copies."""
-        if name not in self.loop_names:
-            wanted = name if name not in self._chosen() and not self.names.is_used(name) else "layer"
-            self.loop_names[name] = self.loop_names.get(wanted) or self.names.new(wanted)
-        return self.loop_names[name]
+        """The variable of a loop over copies: named after them, or `layer` where a variable has that name."""
+        wanted = name if name in self.loop_names or not (name in self.chosen or self.names.is_used(name)) else "layer"
+        if wanted not in self.loop_names:
+            self.loop_names[wanted] = self.names.new(wanted)
+        return self.loop_names[wanted]
 
 
 def _are_copies(before: Path, path: Path) -> bool:

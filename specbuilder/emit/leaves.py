@@ -15,7 +15,6 @@ from specbuilder.emit import sizes
 from specbuilder.emit.code import Held, leaf_names, take_apart
 from specbuilder.emit.form import Form, Named, Piece, key
 from specbuilder.emit.nodes import After
-from specbuilder.emit.outline import Unit
 from specbuilder.emit.signatures import parameters_of
 from specbuilder.graph.graph import GraphNode
 from specbuilder.language.names import MODULE_ATTRIBUTES
@@ -56,12 +55,11 @@ class _Leaves:
         piece.order = _merged([copy.order for copy in copies])
         piece.names = [name for name in piece.order if any(name in copy.keywords for copy in copies)]
         columns: list[Sequence[Any]] = list(zip(*(copy.leaves for copy in copies), strict=True))
-        for name in piece.names:
-            # A keyword that a copy leaves out has the value of the kind's field.
-            columns.append(
-                [copy.keywords[name] if name in copy.keywords else getattr(self._item(use, at).kind, name) for use, copy in enumerate(copies)]
-            )
-        return columns
+        return columns + [self._keyword_values(at, name, copies) for name in piece.names]
+
+    def _keyword_values(self, at: int, name: str, copies: Sequence[Piece]) -> Sequence[Any]:
+        """A keyword that a copy leaves out has the value of the kind's field."""
+        return [copy.keywords[name] if name in copy.keywords else getattr(self._item(use, at).kind, name) for use, copy in enumerate(copies)]
 
     def _item(self, use: int, at: int) -> GraphNode:
         item = self.form.uses[use].steps[at].item
@@ -80,11 +78,19 @@ class _Leaves:
             return self._size(at, piece, position, values)
         if self.is_single or all(_same(first, value) for value in values):
             return first
+        if self._comes_apart(values):
+            return tuple([self._leaf(at, piece, position, column) for column in zip(*values, strict=True)])
         name = self._argument(piece, position, values)
         if piece.place != "used":
             return Code(name)
         self.form.kept.add(name)
         return Code(f"self.{name}")
+
+    def _comes_apart(self, values: Sequence[Any]) -> bool:
+        """Whether tuples are better written with arguments in them: `(C, 1, 1)`."""
+        if any(type(value) is not tuple or len(value) != len(values[0]) for value in values) or self.form.called(values):
+            return False
+        return any(all(_same(column[0], value) for value in column) or self.form.called(column) for column in zip(*values, strict=True))
 
     # Arguments -------------------------------------------------------------------------------------------------------
 
@@ -110,10 +116,10 @@ class _Leaves:
     def _size(self, at: int, piece: Piece, position: int, values: Sequence[Any]) -> Any:
         """What tells a size in every use: what arrives at the step, if it can; else what arrives at the class; else it is passed."""
         form = self.form
-        read = [_shapes(unit, unit.steps[at].reads) for unit in form.uses]
+        read = [_shapes(unit.steps[at].reads) for unit in form.uses]
         if (found := sizes.direct(values, read)) is not None:
             return found
-        entered = [_shapes(unit, (*(value for _, value in unit.inputs), *unit.outside)) for unit in form.uses]
+        entered = [_shapes((*(value for _, value in unit.inputs), *unit.outside)) for unit in form.uses]
         over_inputs = sizes.direct(values, entered)
         if over_inputs is None:
             if (found := sizes.formula(values, read)) is not None:
@@ -149,7 +155,7 @@ def _nothing(_: Input | Held) -> object:
     return None
 
 
-def _shapes(unit: Unit, values: Sequence[Any]) -> list[Sequence[Dim]]:
+def _shapes(values: Sequence[Any]) -> list[Sequence[Dim]]:
     return [value.type.shape if value.type is not None else () for value in values]
 
 

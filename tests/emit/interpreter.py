@@ -39,15 +39,9 @@ OPERATORS = {
 NAMES = {"torch": torch, "nn": nn, "F": F}
 
 
-def run(graph: TypedGraph, state: Mapping[str, Tensor], inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What the graph gives, in evaluation mode, with the tensors of `state`."""
+def run(graph: TypedGraph, state: Mapping[str, Tensor], inputs: Mapping[str, Tensor], sizes: Mapping[str, int]) -> dict[str, Tensor]:
+    """What the graph gives, in evaluation mode, with the tensors of `state`. `sizes` are those of the symbols in its inputs."""
     values: dict[Value, Any] = {value: inputs[str(value.path[0])] for value in graph.inputs}
-    sizes = {
-        str(dim): size
-        for value in graph.inputs
-        for dim, size in zip(value.type.shape if value.type else (), values[value].shape, strict=True)
-        if isinstance(dim, Poly)
-    }
     for node in graph.nodes:
         given = evaluated(node, state, values, sizes)
         values.update(zip(node.outputs, given if isinstance(given, tuple | list) else (given,), strict=True))
