@@ -219,11 +219,12 @@ class _Walk:
             produced = self._as_list(node, [copy for found in names.values() for copy in found], (*place.prefix, next(iter(names))), place)
         if not produced.is_off_chain:
             place.scope.previous = produced
+        span = node.name.span if node.name is not None else node.span
         for name, found in names.items():
             if node.each is not None and node.merge is not None:
-                named = Named((produced,), node.span)
+                named = Named((produced,), span)
             else:
-                named = Named(tuple(found), node.span, is_counted, is_list=node.each is not None)
+                named = Named(tuple(found), span, is_counted, is_list=node.each is not None)
             self._declare(name, named, node, place.scope)
 
     def _may_make(self, count: int, span: Any) -> bool:
@@ -246,7 +247,6 @@ class _Walk:
         return name if check_name(name, node.name.span, self.findings) else auto
 
     def _declare(self, name: str, named: Named, node: NodeTree, scope: Scope) -> None:
-        span = node.name.span if node.name is not None else node.span
         earlier = scope.named.get(name)
         if earlier is not None and node.when is not None and earlier.is_absent != named.is_absent:
             # An exclusive pair (`when: $a`, `when: $(not a)`) may share a name: it means the one that is there.
@@ -255,12 +255,12 @@ class _Walk:
             self.findings.error(
                 "SB0304",
                 f"the name `{name}` is taken",
-                span,
+                named.span,
                 help="give one of the two another name",
                 related=(Related(span=earlier.span, message="first used here"),),
             )
         else:
-            scope.named[name] = named.replace(span=span)
+            scope.named[name] = named
 
     def _as_list(self, node: NodeTree, copies: list[Produced], path: Path, place: Place) -> Produced:
         """What the copies of `each` give together: a list, or what `merge` makes of it."""
