@@ -34,6 +34,9 @@ FAMILIES = {
 """The two digits after `SB` name the family of a code: SB0401 is about shapes."""
 
 SHOWN_AT_MOST = 50
+LONGEST_LINE = 2000
+"""Characters of a line that are shown; of a longer one, what is around the mistake."""
+_AROUND = 100
 
 
 class Source(Record):
@@ -322,6 +325,9 @@ def _excerpt(span: Span, gutter: str, label: str, paint: Callable[[str, str], st
     number, column = span.source.position(span.start)
     text = span.source.line(number)
     before, marked = text[: column - 1], text[column - 1 : column - 1 + max(span.end - span.start, 1)]
+    if len(text) > LONGEST_LINE:
+        before, marked = before[-_AROUND:], marked[:_AROUND]
+        text = text[column - 1 - len(before) : column - 1 + len(marked) + _AROUND]
     # A tab in the source stays one character wide, so the caret line is built from what is shown, not from offsets.
     shown, indent = visible(text.replace("\t", " ")), _width(visible(before.replace("\t", " ")))
     carets = "^" * max(_width(visible(marked.replace("\t", " "))), 1)

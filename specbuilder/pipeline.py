@@ -106,7 +106,9 @@ def check(
     if graph is None:
         check_settings(tree, variables, diagnostics)
         return Checked(document=document, tree=tree)
-    report = count(graph)
+    report = count(graph, diagnostics)
+    if report is None:
+        return Checked(document=document, tree=tree, graph=graph)
     plan = make_plan(tree, graph, variables, diagnostics)
     check_promises(tree, graph, report, variables, diagnostics)
     variables.check_all()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from specbuilder.dims.polynomial import Floor
+from specbuilder.dims.polynomial import Floor, Monomial, over
 from specbuilder.shapes import Dim, DimError, Poly, substitute, symbol
 
 _LARGEST_DIVISOR = 64
@@ -69,6 +69,17 @@ def _over_axes(size: Dim, shapes: Shapes) -> Dim | None:
     return found if found is not None else _from_sums(size, shapes, known)
 
 
+def _parts(monomial: Monomial, known: Mapping[object, Dim]) -> list[Monomial]:
+    """A product as products that are known, the longest first, and single factors."""
+    parts: list[Monomial] = []
+    rest = monomial
+    for whole in sorted((whole for whole in known if isinstance(whole, tuple) and len(whole) > 1), key=len, reverse=True):
+        while rest and (left := over(rest, whole)) is not None:
+            parts.append(whole)
+            rest = left
+    return [*parts, *((atom,) for atom in rest)]
+
+
 def _from_sums(size: Dim, shapes: Shapes, known: Mapping[object, Dim]) -> Dim | None:
     """The formula where an axis is a sum of names, none of which is known alone: a multiple of the axis, or the floor of a fraction of it."""
     axes = [(dim, _axis(at, axis)) for at, shape in enumerate(shapes) for axis, dim in enumerate(shape) if isinstance(dim, Poly) and len(dim.terms) > 1]
@@ -112,7 +123,7 @@ def _translated(size: Dim, known: dict[object, Dim]) -> Dim | None:
     total: Dim = 0
     for monomial, factor in size.terms:
         product: Dim = factor
-        for part in [monomial] if monomial in known else [(atom,) for atom in monomial]:
+        for part in _parts(monomial, known):
             found = known.get(part)
             if found is None and part and not isinstance(part[0], str):
                 inside = _translated(part[0].inside, known)

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any
 
+from specbuilder.diagnostics import Diagnostics
 from specbuilder.graph.graph import GraphNode, TypedGraph
 from specbuilder.records import Record
-from specbuilder.shapes import Dim, TensorType, substitute
+from specbuilder.shapes import Dim, DimError, TensorType, substitute
 
 
 class Row(Record):
@@ -71,22 +72,30 @@ _BYTES = {
 }
 
 
-def count(graph: TypedGraph) -> Report:
-    """The report of a graph."""
+def count(graph: TypedGraph, diagnostics: Diagnostics) -> Report | None:
+    """The report of a graph; None where something is too large to be counted, which is told."""
     batch = batch_symbol(graph)
     roles: Counter[str] = Counter()
     for node in graph.nodes:
         for parameter in node.owned.values():
             roles[parameter.role] += prod(parameter.shape)
-    rows = tuple(_row(node, batch) for node in graph.nodes)
+    rows: list[Row] = []
+    flops: Dim = 0
+    for node in graph.nodes:
+        try:
+            rows.append(row := _row(node, batch))
+            flops = flops + row.flops
+        except DimError as error:
+            diagnostics.error("SB0605", f"the FLOPs up to here cannot be counted: {error.message}", node.span)
+            return None
     buffers = [buffer for node in graph.nodes if node.shares is None for buffer in node.buffers.values()]
     owned = [*(parameter for node in graph.nodes for parameter in node.owned.values()), *buffers]
     return Report(
-        rows=rows,
+        rows=tuple(rows),
         parameters=sum(row.parameters for row in rows),
         parameters_by_role=dict(sorted(roles.items())),
         buffers=sum(prod(buffer.shape) for buffer in buffers),
-        flops=sum((row.flops for row in rows), start=0),
+        flops=flops,
         bytes=sum(prod(tensor.shape) * _BYTES[tensor.dtype] for tensor in owned),
     )
 

@@ -152,7 +152,7 @@ def exact(size: int, parts: int) -> int:
 SWAPPED = rearranged("b c h w -> b c w h", lambda x: x.permute(0, 1, 3, 2))
 HALVES = Step({"halves": {}}, lambda x: torch.cat([full(x[:, :, x.shape[2] // 2 :]), full(x[:, :, : x.shape[2] // 2])], 2))
 ROWS = Step({"rows": {}}, lambda x: x.reshape(x.shape[0], x.shape[1], x.shape[2] * x.shape[3], 1))
-LINES = Step({"flatten": {"start_dim": 2}}, lambda x: x.reshape(x.shape[0], x.shape[1], x.shape[2] * x.shape[3]))
+LINES = Step({"flatten": {"start_dim": 2}}, lambda x: x.flatten(2))
 LINES_TOO = rearranged("b c h w -> b c (h w)", LINES.run)
 
 BLOCKS = {
@@ -225,10 +225,6 @@ def alternatives(draw: Random) -> list[list[Step]]:
     return draw.choice(families)
 
 
-def any_step(draw: Random) -> list[Step]:
-    return draw.choice(alternatives(draw))
-
-
 FORMS = ("H", "H", "W", "2*h", "4*h", "16*w", "8*w", "h + 1", "2*h + 1", "2*h - 1", "H + W", "h*w", "3*h", "17", "32", "5")
 WHERE = ("H % 2 == 0", "H % 4 == 0", "W % 3 == 0", "H >= 9", "H <= 40", "W % 2 == 0", "h >= 3")
 
@@ -241,15 +237,16 @@ def drawn(seed: int) -> Network:
     fitting = [fact for fact in WHERE if fact[0] in symbols]
     where = [draw.choice(fitting)] if fitting and draw.random() < 0.25 else []
     one: list[Step] = []
-    other: list[Step] = []
+    groups: list[list[Step]] = []
     for _ in range(draw.randint(1, 3)):
         same = alternatives(draw)
         one += draw.choice(same)
-        other += draw.choice(same)
+        groups.append(draw.choice(same))
     if draw.random() < 0.3:
-        other += any_step(draw)
+        groups.append(draw.choice(alternatives(draw)))
     if draw.random() < 0.3:
-        draw.shuffle(other)
+        draw.shuffle(groups)
+    other = [step for group in groups for step in group]
     if draw.random() < 0.25:
         one, other = [*one, draw.choice((LINES, LINES_TOO))], [*other, draw.choice((LINES, LINES_TOO))]
         for _ in range(draw.randint(0, 2)):
