@@ -82,7 +82,9 @@ def _parts(monomial: Monomial, known: Mapping[object, Dim]) -> list[Monomial]:
 
 def _from_sums(size: Dim, shapes: Shapes, known: Mapping[object, Dim]) -> Dim | None:
     """The formula where an axis is a sum of names, none of which is known alone: a multiple of the axis, or the floor of a fraction of it."""
-    axes = [(dim, _axis(at, axis)) for at, shape in enumerate(shapes) for axis, dim in enumerate(shape) if isinstance(dim, Poly) and len(dim.terms) > 1]
+    axes = [
+        (dim, _axis(at, axis)) for at, shape in enumerate(shapes) for axis, dim in enumerate(shape) if isinstance(dim, Poly) and len(dim.terms) > 1
+    ]
     for dim, axis in axes:
         for divisor in sorted(_divisors(size)):
             for above in range(divisor):
@@ -117,7 +119,7 @@ def _solved(dim: Poly, axis: Poly) -> tuple[object, Dim] | None:
     return monomial, (axis - offset) // factor
 
 
-def _translated(size: Dim, known: dict[object, Dim]) -> Dim | None:
+def _translated(size: Dim, known: Mapping[object, Dim]) -> Dim | None:
     if isinstance(size, int):
         return size
     total: Dim = 0

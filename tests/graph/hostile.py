@@ -90,7 +90,9 @@ SPECS: dict[str, Hostile] = {
     ),
     "10^12 parameters": Hostile(spec([{"linear": 10**6}], input="float32[B, 1000000]"), 0, "valid; 1,000,001,000,000 parameters"),
     "10^37 parameters": Hostile(
-        spec([{"linear": 2**62}, {"linear": 2**62}]), 3, "SB0605: the FLOPs up to here cannot be counted: 73786976294838206464 is too large for a size"
+        spec([{"linear": 2**62}, {"linear": 2**62}]),
+        3,
+        "SB0605: the FLOPs up to here cannot be counted: 73786976294838206464 is too large for a size",
     ),
     "an expression 10^6 deep": Hostile(spec([{"linear": "$(" + "(" * 10**6 + "1" + ")" * 10**6 + ")"}]), 3, LONG.format(2_000_004)),
     "an expression of 10^6 signs": Hostile(spec([{"linear": "$(" + "-" * 10**6 + "1)"}]), 3, LONG.format(1_000_004)),

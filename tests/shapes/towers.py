@@ -64,9 +64,7 @@ def weight(x: Tensor, out: int, kernel: Sequence[int], *, is_transposed: bool = 
 
 def conv(kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> Step:
     fields = {"out_channels": CHANNELS, "kernel_size": kernel, "stride": stride, "padding": padding, "dilation": dilation}
-    return Step(
-        {"conv2d": fields}, lambda x: F.conv2d(x, weight(x, CHANNELS, (kernel, kernel)), stride=stride, padding=padding, dilation=dilation)
-    )
+    return Step({"conv2d": fields}, lambda x: F.conv2d(x, weight(x, CHANNELS, (kernel, kernel)), stride=stride, padding=padding, dilation=dilation))
 
 
 def transposed(kernel: int, stride: int = 1, padding: int = 0, output_padding: int = 0) -> Step:
@@ -214,13 +212,25 @@ def alternatives(draw: Random) -> list[list[Step]]:
         [[conv(1, 2), conv(1, n)], [conv(1, 2 * n)], both(partial(part, None, None, 2 * n))],
         [[conv(3)], both(partial(part, 1, -1, None)), [conv(2), conv(2)], [conv(2, dilation=2)], [pool(3)]],
         [[upsample(2)], [doubled(2), doubled(3)], [transposed(2, 2)], from_channels(), [transposed(3, 2, 1, 1)], [upsample(4), pool(2, 2)]],
-        [[upsample(n), pool(n, n)], [], [conv(3, 1, 1)], [interleaved(axis, n)], [HALVES], [doubled(axis), part(None, None, 2, axis)], [upsample(2), conv(2, 2)]],
+        [
+            [upsample(n), pool(n, n)],
+            [],
+            [conv(3, 1, 1)],
+            [interleaved(axis, n)],
+            [HALVES],
+            [doubled(axis), part(None, None, 2, axis)],
+            [upsample(2), conv(2, 2)],
+        ],
         [[pool(2, 2), upsample(2)], [conv(2, 2), transposed(2, 2)], *([[], [conv(3, 1, 1)]] if draw.random() < 0.5 else [])],
         [[part(1, None, 2, axis)], [part(1, None, None, axis), part(None, None, 2, axis)]],
         [[SWAPPED, HALVES, SWAPPED], []],
         [[transposed(kernel, kernel)], [upsample(kernel)], [doubled(2, kernel), doubled(3, kernel)] if kernel > 1 else []],
         [[part(2, -1, None, axis)], [part(1, None, None, axis), part(1, -1, None, axis)], [part(None, -3, None, axis)]],
-        [[ROWS], [LINES, Step({"unsqueeze": {"dim": 3}}, lambda x: x.unsqueeze(3))], [LINES_TOO, Step({"unsqueeze": {"dim": -1}}, lambda x: x.unsqueeze(-1))]],
+        [
+            [ROWS],
+            [LINES, Step({"unsqueeze": {"dim": 3}}, lambda x: x.unsqueeze(3))],
+            [LINES_TOO, Step({"unsqueeze": {"dim": -1}}, lambda x: x.unsqueeze(-1))],
+        ],
     ]
     return draw.choice(families)
 
