@@ -122,11 +122,10 @@ class Sizes:
             written = use.fields.get(name)
             if written is None:
                 params[name] = UNKNOWN if field.is_required else field.default
-            elif isinstance(written.value, (NodeArgument, NodesArgument)):
-                params[name] = written.value.replace(place=_Written(names=names))
             else:
-                value = self._value(written, names)
-                params[name] = UNKNOWN if value is None else value
+                value: Any = self._value(written, names)
+                is_node = isinstance(value, (NodeArgument, NodesArgument)) and value.place is None
+                params[name] = UNKNOWN if value is None else value.replace(place=_Written(names)) if is_node else value
         return params
 
     def _within(self, cls: type[BlockKind], params: dict[str, Any]) -> Names:
