@@ -121,7 +121,7 @@ def _too_many_parameters(graph: TypedGraph, diagnostics: Diagnostics) -> None:
 
 
 def _too_many_operations(node: GraphNode, diagnostics: Diagnostics) -> None:
-    diagnostics.error("SB0606", "up to here, one sample takes more than 2**63 operations, more than any machine computes", node.span)
+    diagnostics.error("SB0606", "up to here, one pass takes more than 2**63 operations, more than any machine computes", node.span)
 
 
 def _row(node: GraphNode, batch: str | None) -> Row:
