@@ -10,7 +10,7 @@ Torch is imported when a model is built, not before: a spec can be loaded, count
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,12 +33,16 @@ if TYPE_CHECKING:
     from specbuilder.training.run import Host
 
 
-def load(path: str | Path, *, set: Mapping[str, Any] | None = None) -> Spec:
-    """Reads and checks a spec. `set` changes values by path, as `--set` does: `{"train.epochs": 3}`.
+def load(path: str | Path, *, set: Mapping[str, Any] | None = None, kinds: Sequence[str | Path] = ()) -> Spec:
+    """Reads and checks a spec. `set` changes values by path, as `--set` does: `{"train.epochs": 3}`. `kinds` are Python files with own kinds.
 
     Raises `SpecError` with every mistake found, `CheckError` when only a promise in `expect` is broken, `UsageError` when the file cannot be read.
     """
     path = Path(path)
+    if kinds:
+        from specbuilder.catalogue.own import load_kinds
+
+        load_kinds(kinds)
     return parse(read_file(path), str(path), set=set)
 
 
@@ -217,5 +221,5 @@ def load_run(folder: str | Path) -> Run:
 
 
 def model_class(module: Any) -> type[torch.nn.Module]:
-    """The one class that an emitted file defines."""
-    return next(found for found in vars(module).values() if isinstance(found, type) and found.__module__ == module.__name__)
+    """The class of the model in an emitted file: the last one, since what it is made of stands before it."""
+    return [found for found in vars(module).values() if isinstance(found, type) and found.__module__ == module.__name__][-1]

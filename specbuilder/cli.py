@@ -117,9 +117,11 @@ def _parser() -> argparse.ArgumentParser:
 
     kinds = _command(commands, "kinds", _kinds, "list what a spec can name, or explain one kind")
     kinds.add_argument("name", nargs="?", metavar="NAME", help="a kind, such as conv2d")
+    _own_kinds(kinds)
     _json(kinds)
 
-    _command(commands, "schema", _schema, "print the JSON Schema of specs, for editors")
+    schema = _command(commands, "schema", _schema, "print the JSON Schema of specs, for editors")
+    _own_kinds(schema)
 
     init = _command(commands, "init", _init, "write a first spec to start from")
     init.add_argument("file", nargs="?", default="spec.yaml", metavar="FILE", type=Path, help="default: spec.yaml")
@@ -142,6 +144,13 @@ def _overrides(parser: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="PATH=VALUE", dest="changes", help="change a value, such as train.epochs=3; may be repeated"
     )
     parser.add_argument("--epochs", metavar="N", help="the same as --set train.epochs=N, and no `steps`")
+    _own_kinds(parser)
+
+
+def _own_kinds(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--kinds", action="append", default=[], metavar="FILE", dest="own_kinds", help="a Python file with kinds of your own; may be repeated"
+    )
 
 
 def _json(parser: argparse.ArgumentParser) -> None:
@@ -169,7 +178,7 @@ def _changes(arguments: argparse.Namespace) -> dict[str, str]:
 def _load(arguments: argparse.Namespace, path: str) -> Spec:
     from specbuilder.api import load
 
-    return load(path, set=_changes(arguments))
+    return load(path, set=_changes(arguments), kinds=arguments.own_kinds)
 
 
 def _validate(arguments: argparse.Namespace) -> int:
@@ -251,9 +260,11 @@ def _emit(arguments: argparse.Namespace) -> int:
 
 def _kinds(arguments: argparse.Namespace) -> int:
     from specbuilder.catalogue import lookup
+    from specbuilder.catalogue.own import load_kinds
     from specbuilder.diagnostics import UsageError, did_you_mean
     from specbuilder.report import kinds
 
+    load_kinds(arguments.own_kinds)
     families = list(kinds.TITLES)
     if arguments.name is None:
         if arguments.json:
@@ -275,9 +286,11 @@ def _kinds(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _schema(_: argparse.Namespace) -> int:
+def _schema(arguments: argparse.Namespace) -> int:
+    from specbuilder.catalogue.own import load_kinds
     from specbuilder.language.schema import make_schema
 
+    load_kinds(arguments.own_kinds)
     print(json.dumps(make_schema(), indent=2))
     return 0
 

@@ -13,6 +13,7 @@ from itertools import groupby
 from specbuilder.catalogue.contract import Attribute, Input, Module
 from specbuilder.diagnostics import InternalError
 from specbuilder.emit.names import Names
+from specbuilder.emit.pasted import pasted
 from specbuilder.emit.render import comment, docstring, render, symbols
 from specbuilder.graph.graph import Arrival, GraphNode, TypedGraph, Value
 from specbuilder.records import Record
@@ -36,15 +37,20 @@ def emit_model(graph: TypedGraph, origin: str, version: str) -> Emission:
     groups = [list(copies) for _, copies in groupby(graph.nodes, key=_group_key)]
     body = ["    def __init__(self) -> None:", "        super().__init__()", *_attributes(groups), "", *_Forward(graph, groups).lines()]
     imports = ["import torch", "from torch import Tensor, nn", "from torch.nn import functional as F"]
-    used = "\n".join(body)
+    brought = pasted(node.kind for node in graph.nodes)
+    while class_name in brought.names:
+        class_name += "_"
+    used = "\n".join((*body, *brought.texts))
     needed = [line for line, word in zip(imports, ("torch.", "nn.", "F."), strict=True) if word in used or "Tensor" in line]
     text = "\n".join(
         [
             comment(f"Emitted by specbuilder {version} from {origin}. Plain PyTorch: nothing of specbuilder is needed to use it."),
             "",
             *needed,
+            *brought.imports,
             "",
             "",
+            *(line for text in brought.texts for line in (text, "", "")),
             f"class {class_name}(nn.Module):",
             *docstring(graph.description or f"The network `{graph.name}`.", "    "),
             "",
@@ -105,7 +111,7 @@ class _Forward:
         self.graph, self.groups = graph, groups
         self.sizes = sorted({symbol for node in graph.nodes if not isinstance(node.source, (Module, Attribute)) for symbol in symbols(node.source)})
         chosen = {str(value.path[0]) for value in graph.inputs} | {str(node.path[0]) for node in graph.nodes if node.is_named}
-        self.names = Names(chosen | set(self.sizes))
+        self.names = Names(chosen | set(self.sizes), pasted(node.kind for node in graph.nodes).names)
         self.each = self.names.new(next(word for word in ("layer", "each_layer", "each_of_the_layers") if word not in chosen))
         self.last_copies = {copies[-1].path[0]: copies[-1] for copies in groups}
         self.variable: dict[Value, str] = {value: self.names.new(str(value.path[0])) for value in graph.inputs}

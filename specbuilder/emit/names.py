@@ -16,9 +16,9 @@ _RUNNING = ("x", "h", "y", "hidden_state")
 class Names:
     """Hands out variable names that clash with nothing."""
 
-    def __init__(self, reserved: Iterable[str]) -> None:
-        self._used = {*_TAKEN}
-        reserved = set(reserved)
+    def __init__(self, reserved: Iterable[str], taken: Iterable[str] = ()) -> None:
+        self._used = {*_TAKEN, *taken}
+        reserved = {*reserved, *taken}
         self.running = next(name for name in (*_RUNNING, *(f"x_{n}" for n in range(len(reserved) + 1))) if name not in reserved)
         self._used.add(self.running)
 

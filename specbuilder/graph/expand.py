@@ -238,6 +238,8 @@ class _Walk:
             outputs = given if isinstance(given, tuple) else (given,)
             self._require(node, kind, outputs, types)
             parameters, buffers, source = kind.parameters(*types), kind.buffers(*types), kind.source(*types)
+            for remark in kind.remarks(*types):
+                self.diagnostics.warning(remark.code, remark.message, node.span, help=remark.help)
         except Refusal as refusal:
             self._refuse(refusal, node, kind, arrivals)
             return self._unknown(path, type(kind))
