@@ -1,31 +1,34 @@
-"""Two kinds of one's own: `scaled_tanh` with a shape rule, `squeeze_excite` without one. docs/own-kinds.md explains them line by line."""
+"""Kinds of our own, for `--kinds my_kinds.py`."""
 
-from __future__ import annotations
-
-import torch
-from torch import Tensor, nn
-
-from specbuilder.kinds import Layer, PositiveInt, layer
-
-
-class SqueezeExciteModule(nn.Module):
-    """Weighs channels by what they hold on average."""
-
-    def __init__(self, channels: int, reduction: int) -> None:
-        super().__init__()
-        self.reduce = nn.Linear(channels, channels // reduction)
-        self.expand = nn.Linear(channels // reduction, channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        weights = torch.relu(self.reduce(x.mean((2, 3))))
-        return x * torch.sigmoid(self.expand(weights))[:, :, None, None]
+from specbuilder.kinds import Example, Function, Infix, Input, Layer, PositiveFloat, PositiveInt, Refusal, TensorType, call, function, layer
 
 
 @layer("squeeze_excite", primary="reduction")
-class SqueezeExcite(Layer):
+class SqueezeExciteKind(Layer):
     """Channel attention (Hu et al., 2018)."""
 
     reduction: PositiveInt = 16
 
-    module = SqueezeExciteModule
+    module = "squeeze_excite.py:SqueezeExcite"
     takes = "[B, channels, H, W]"
+    examples = (Example("squeeze_excite: 4", given="float32[B, 32, H, W]", gives="float32[B, 32, H, W]", parameters=552),)
+
+
+@function("soft_clip", primary="limit")
+class SoftClip(Function):
+    """Bends values towards a limit, smoothly: limit * tanh(x / limit)."""
+
+    limit: PositiveFloat = 1.0
+
+    examples = (
+        Example("soft_clip: 5.0", given="float32[B, 10]", gives="float32[B, 10]"),
+        Example("soft_clip", given="int64[B]", refused="wants float32, but int64 arrives"),
+    )
+
+    def infer(self, x: TensorType) -> TensorType:
+        if x.dtype != "float32":
+            raise Refusal(f"`soft_clip` wants float32, but {x.dtype} arrives")
+        return x
+
+    def source(self, x: TensorType) -> Infix:
+        return Infix("*", (call("torch.tanh", Infix("/", (Input(), self.limit))), self.limit))

@@ -10,7 +10,7 @@ left differ, until one rule is left. Windows, strides and towers of them are all
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterator
 from math import gcd
 
 from specbuilder.records import Record
@@ -47,31 +47,38 @@ class _Open(Record):
     low: int
     high: int
 
-    @property
-    def lowest(self) -> Line:
-        return Line(self.a, self.low, self.c)
-
-    @property
-    def highest(self) -> Line:
-        return Line(self.a, self.high, self.c)
+    def at(self, share: float) -> Line:
+        """The rule at this share of the way from the lowest to the highest b."""
+        return Line(self.a, self.low + int(share * (self.high - self.low)), self.c)
 
 
 def fit(ask: Ask, first: int) -> Line | None:
     """The rule behind `ask`, or None where no rule of this form fits. `first` is a size that can arrive."""
     seen: dict[int, int] = {}
-    for x in (*(first + step for step in STEPS), first * FAR, *SMALL):
-        if x not in seen and (size := ask(x)) is not None:
-            seen[x] = size
-    refused: set[int] = set()
-    while left := _possible(seen):
-        x = _telling(left, first, seen.keys() | refused) if len(seen) + len(refused) < MOST_ASKED else None
-        if x is None:
-            return left[0].lowest
+    least, most = 1, FAR * LARGEST_DIVISOR
+    for x in (*(first + step for step in STEPS), FAR * max(first, STEPS[-1]), *reversed(SMALL)):
+        if x in seen or not least <= x <= most:
+            continue
         if (size := ask(x)) is not None:
             seen[x] = size
+        elif x > first:
+            most = x - 1
         else:
-            refused.add(x)
-    return None
+            least = x + 1
+    for _ in range(MOST_ASKED - len(seen)):
+        left = _possible(seen)
+        x = _telling(left, [x for x in _sizes(first) if least <= x <= most and x not in seen]) if left else None
+        if x is None:
+            return left[0].at(0) if left else None
+        if (size := ask(x)) is not None:
+            seen[x] = size
+        elif x > first:
+            # What is too large stays too large: half the way back, so that a limit costs few questions.
+            most = (first + x) // 2
+        else:
+            least = x + 1
+    left = _possible(seen)
+    return left[0].at(0) if left else None
 
 
 def _possible(seen: dict[int, int]) -> list[_Open]:
@@ -91,25 +98,32 @@ def _possible(seen: dict[int, int]) -> list[_Open]:
     return found
 
 
-def _telling(left: list[_Open], first: int, seen: Collection[int]) -> int | None:
+def _sizes(first: int) -> Iterator[int]:
+    """Sizes to choose from: all up to twice the largest divisor, so that each remainder is among them, some beyond, and the small ones."""
+    near = range(first, first + 2 * LARGEST_DIVISOR)
+    yield from (*near, *range(near.stop, near.stop + 8 * LARGEST_DIVISOR, 29), *range(1, first))
+
+
+def _telling(left: list[_Open], sizes: list[int]) -> int | None:
     """A size at which the rules that are left say different things, and none of them is said by many; None where they all say the same."""
-    rules = [rule for each in left[:: len(left) // MOST_COMPARED + 1] for rule in (each.lowest, each.highest)]
-    sizes = [x for x in (*range(first, first + 64), *range(3 * first, 3 * first + 4 * LARGEST_DIVISOR, 5), *range(1, first)) if x not in seen]
-    said = [(max(Counter(rule(x) for rule in rules).values()), x) for x in sizes]
-    most, x = min(said, default=(len(rules), 0))
-    if most < len(rules):
-        return x
-    # What is left differs in few places, or in b alone.
-    simplest = left[0]
-    if simplest.low < simplest.high:
-        middle = (simplest.low + simplest.high + 1) // 2
-        # Where a*x + middle is a multiple of c, half of the possible b give one more than the other half.
-        rest = -middle * pow(simplest.a, -1, simplest.c) % simplest.c
-        start = first + (rest - first) % simplest.c
-        return next((x for x in range(start, start + 8 * simplest.c, simplest.c) if x not in seen), None)
-    one = simplest.lowest
-    for other in left[1:]:
-        two = other.lowest
-        if (x := next((x for x in range(first, first + 16 * LARGEST_DIVISOR) if x not in seen and one(x) != two(x)), None)) is not None:
+    if len(left) == 1 and left[0].low == left[0].high:
+        return None
+    some = left[:: len(left) // MOST_COMPARED + 1]
+    # The b in the middle stand for the others: whatever the answer, half of the rules are done with. Those at the ends differ where no middles do.
+    middles, ends = (lambda each: (each.at(0.25), each.at(0.75))), (lambda each: (each.at(0), each.at(1)))
+    for open_rules, lines in ((some, middles), (some, ends), (left, ends)):
+        if (x := _splitting({line for each in open_rules for line in lines(each)}, sizes)) is not None:
             return x
     return None
+
+
+def _splitting(rules: set[Line], sizes: list[int]) -> int | None:
+    """The size at which the fewest of these rules say the same; the first one where it is half of them."""
+    many, best = len(rules), None
+    for x in sizes:
+        said = max(Counter(rule(x) for rule in rules).values())
+        if said < many:
+            many, best = said, x
+            if 2 * said <= len(rules) + 1:
+                break
+    return best

@@ -84,9 +84,10 @@ def _check_name(cls: type[Kind], other: type[Kind] | None) -> None:
         raise Misdeclared(f"`{name}` {what}", "give the kind another name")
     if name in KINDS[cls.family]:
         raise Misdeclared(f"`{name}` is a kind of the catalogue already", "give your kind another name")
-    if other is not None and other.__module__ != cls.__module__:
+    if other is not None and Path(file_of(other)).resolve() != Path(file_of(cls)).resolve():
         raise Misdeclared(f"`{name}` is declared twice: in {file_of(other)} and in {file_of(cls)}", "give one of the two another name")
-    if other is not None and other.__qualname__ != cls.__qualname__:
+    # The same file may have come in twice, by `--kinds` and by an import of its tests.
+    if other is not None and other.__module__ == cls.__module__ and other.__qualname__ != cls.__qualname__:
         raise Misdeclared(f"`{name}` is declared twice, by {other.__qualname__} and by {cls.__qualname__}", "give one of the two another name")
 
 
