@@ -27,10 +27,10 @@ def check_kind(kind: type[Node]) -> None:
     assert issubclass(kind, Node), f"{kind.__name__} is no layer and no function"
     assert kind.examples, f"`{kind.kind}` has no examples to check: `examples = (Example(...),)`"
     for example in kind.examples:
-        _check(kind, example)
+        _check(example)
 
 
-def _check(kind: type[Node], example: Example) -> None:
+def _check(example: Example) -> None:
     title = f"example `{example.text}`"
     given = (example.given,) if isinstance(example.given, str) else example.given
     try:
@@ -66,7 +66,7 @@ def _run(spec: Spec, title: str) -> None:
     symbols = sorted({name for type in spec.graph.input_types.values() for name in type.symbols})
     for first, apart in _TRIED:
         sizes = {name: first + apart * position for position, name in enumerate(symbols)}
-        if not all(requirement.dim and holds(requirement, {**sizes}) for requirement in spec.graph.requirements):
+        if not all(holds(requirement, sizes) for requirement in spec.graph.requirements):
             continue
         said = [_shown(value.type, sizes) for value in node.outputs if value.type is not None and value.type.symbols <= sizes.keys()]
         if len(said) < len(node.outputs):

@@ -31,7 +31,7 @@ ORDER = (
     ("report",),
     ("pipeline",),
     ("api",),
-    ("cli",),
+    ("cli", "testing"),
     ("__main__",),
 )
 RANK = {name: rank for rank, row in enumerate(ORDER) for name in row}
@@ -54,6 +54,7 @@ HEAVY_INSIDE = (
     "specbuilder.catalogue.metrics",  # that of a metric sums on the device
     "specbuilder.catalogue.measuring",  # runs own kinds that have no rule on the meta device; imported only for those
     "specbuilder.catalogue.torchvision_import",  # declares the operators that a CPU-only torch lacks, then imports torchvision
+    "specbuilder.testing",  # builds a user's kinds and runs them
     "specbuilder.api",  # takes the caller's own tensors, builds models for them
 )
 

@@ -15,12 +15,12 @@ from functools import lru_cache
 from math import gcd, prod
 from typing import TYPE_CHECKING, Any
 
-from specbuilder.catalogue.contract import Buffer, Node, Parameter, Refusal, Remark, Role
+from specbuilder.catalogue.contract import Buffer, Layer, Node, Parameter, Refusal, Remark, Role
 from specbuilder.catalogue.fitting import STEPS, fit
 from specbuilder.catalogue.own import fetch
-from specbuilder.catalogue.own_class import arguments, innermost, place_of
+from specbuilder.catalogue.own_class import arguments, innermost, own_of, place_of
 from specbuilder.records import Record
-from specbuilder.shapes import DTYPES, Dim, DimError, TensorType, evaluate, substitute, symbol
+from specbuilder.shapes import DTYPES, Dim, DimError, Poly, TensorType, evaluate, symbol
 
 if TYPE_CHECKING:
     import torch
@@ -40,6 +40,8 @@ class Measured(Record):
     outputs: tuple[TensorType, ...]
     unfitted: tuple[tuple[int, int, str], ...]
     """Output, axis, and the symbol that stands for its size."""
+    refused: str | None
+    """Sizes that torch refuses although it takes others, and its sentence."""
 
 
 class _Failed(Exception):
@@ -58,8 +60,11 @@ def outputs(kind: Node, types: Types) -> tuple[TensorType, ...]:
 def remarks(kind: Node, types: Types) -> tuple[Remark, ...]:
     """A warning for each size that no rule was found for."""
     found = []
-    for output, axis, name in _measured(kind, types).unfitted:
-        which = f" of its output {output}" if len(_measured(kind, types).outputs) > 1 else ""
+    measured = _measured(kind, types)
+    if measured.refused is not None:
+        found.append(Remark("SB0422", f"`{kind.kind}` does not run for all sizes: {measured.refused}", "declare sizes that it can take"))
+    for output, axis, name in measured.unfitted:
+        which = f" of output {output}" if len(measured.outputs) > 1 else ""
         message = f"how axis {axis}{which} of `{kind.kind}` follows from what arrives was not found, so its size is called `{name}`"
         found.append(Remark("SB0422", message, "give the kind an `infer`, if a later node must know that size"))
     return tuple(found)
@@ -70,30 +75,14 @@ def remarks(kind: Node, types: Types) -> tuple[Remark, ...]:
 
 def tensors(kind: Node, types: Types) -> tuple[dict[str, Parameter], dict[str, Buffer]]:
     """What the module owns, as `named_parameters` and its state dict have it; roles are told by names, ranks and the classes around."""
-    try:
-        parameters, buffers = _tensors(type(kind), _frozen(arguments(kind, types, fixed=True)))
-    except _Failed as failed:
-        raise Refusal(f"`{kind.kind}` cannot be made: {failed.sentence}", help=failed.place, code="SB0421") from None
-    return dict(parameters), dict(buffers)
-
-
-Named = tuple[tuple[str, Any], ...]
-
-
-def _frozen(values: Mapping[str, Any]) -> Named:
-    return tuple(values.items())
-
-
-def _tensors(cls: type[Node], values: Named) -> tuple[Named, Named]:
-    module = _module(cls, values)
+    module = _module(kind, arguments(kind, types, fixed=True))
     owners = {f"{path}." if path else "": type(owner).__name__.lower() for path, owner in module.named_modules()}
-    parameters = tuple(
-        (name, Parameter(tuple(each.shape), _role(name, each.dim(), owners[name[: name.rfind(".") + 1]]), _dtype(each.dtype)))
+    parameters = {
+        name: Parameter(tuple(each.shape), _role(name, each.dim(), owners[name[: name.rfind(".") + 1]]), _dtype(each.dtype))
         for name, each in module.named_parameters()
-    )
+    }
     kept = module.state_dict().keys()
-    buffers = tuple((name, Buffer(tuple(each.shape), _dtype(each.dtype))) for name, each in module.named_buffers() if name in kept)
-    return parameters, buffers
+    return parameters, {name: Buffer(tuple(each.shape), _dtype(each.dtype)) for name, each in module.named_buffers() if name in kept}
 
 
 def _role(name: str, rank: int, owner: str) -> Role:
@@ -111,19 +100,22 @@ def _role(name: str, rank: int, owner: str) -> Role:
 
 @lru_cache(maxsize=64)
 def _target(cls: type[Node]) -> Any:
-    given = cls._target  # type: ignore[attr-defined]  # set by `own_class`
+    given = own_of(cls).target
     return fetch(cls, given) if isinstance(given, str) else given
 
 
 _MODULES: dict[tuple[type[Node], str], Any] = {}
 
 
-def _module(cls: type[Node], values: Named) -> Any:
+def _module(kind: Node, values: Mapping[str, Any]) -> Any:
     """The module with these arguments, made once; they are literals, so their text tells them apart."""
-    key = cls, repr(values)
+    key = type(kind), repr(values)
     if key not in _MODULES:
-        with _on_meta():
-            _MODULES[key] = _target(cls)(**dict(values))
+        try:
+            with _on_meta():
+                _MODULES[key] = _target(type(kind))(**values)
+        except _Failed as failed:
+            raise Refusal(f"`{kind.kind}` cannot be made: {failed.sentence}", help=failed.place, code="SB0421") from None
     return _MODULES[key]
 
 
@@ -152,16 +144,14 @@ def _on_meta() -> Iterator[None]:
 
 def _run(kind: Node, types: Types, sizes: Sizes) -> tuple[TensorType, ...]:
     """The types that leave for sizes that are numbers."""
-    from specbuilder.catalogue.contract import Layer
-
     arriving = _with_numbers(types, sizes)
-    values = _frozen({name: _number(value, sizes) for name, value in arguments(kind, types, fixed=isinstance(kind, Layer)).items()})
+    values = {name: _number(value, sizes) for name, value in arguments(kind, types, fixed=isinstance(kind, Layer)).items()}
+    module = _module(kind, values) if isinstance(kind, Layer) else None
     with _on_meta():
-        called = _module(type(kind), values) if isinstance(kind, Layer) else _target(type(kind))
         made = [_made(each) for each in arriving]
         while made and made[-1] is None:
             made.pop()
-        left = called(*made) if isinstance(kind, Layer) else called(*made, **dict(values))
+        left = module(*made) if module is not None else _target(type(kind))(*made, **values)
     return tuple(_type_of(kind, each) for each in (left if isinstance(left, tuple | list) else (left,)))
 
 
@@ -172,8 +162,6 @@ def _with_numbers(types: Any, sizes: Sizes) -> Any:
 
 
 def _number(value: Any, sizes: Sizes) -> Any:
-    from specbuilder.shapes import Poly
-
     return evaluate(value, sizes) if isinstance(value, Poly) else value
 
 
@@ -217,6 +205,7 @@ class _Samples:
         self.dims = [size for type_ in _flat(types) for size in type_.shape if not isinstance(size, int)]
         self.symbols = sorted({name for size in self.dims for name in size.symbols})
         self.base: dict[str, int] = {}
+        self.refused: str | None = None
         self._seen: dict[tuple[int, ...], tuple[TensorType, ...] | None] = {}
 
     def measured(self) -> Measured:
@@ -234,7 +223,7 @@ class _Samples:
                     size = symbol(name)
                 shape.append(size)
             found.append(type_.with_shape(tuple(shape)))
-        return Measured(tuple(found), tuple(unfitted))
+        return Measured(tuple(found), tuple(unfitted), self.refused)
 
     def _first(self) -> tuple[TensorType, ...]:
         """What leaves the first sample that torch takes."""
@@ -250,6 +239,8 @@ class _Samples:
                 refused, tried = (refused or failed), (tried or base)
                 continue
             self.base = base
+            if refused is not None:
+                self.refused = f"not at {_at(tried)}: {refused.sentence}"
             return left
         if refused is None:
             raise Refusal(f"no sizes were found with which to try `{self.kind.kind}`", help="give the kind an `infer`", code="SB0421")
@@ -278,7 +269,9 @@ class _Samples:
                     message = f"`{self.kind.kind}` does not run for every {name}: it does at {where}: {failed.sentence}"
                     raise Refusal(message, help=help, code="SB0421") from None
                 if [(type_.dtype, type_.rank) for type_ in left] != [(type_.dtype, type_.rank) for type_ in first]:
-                    message = f"the number of axes or the dtype of what leaves `{self.kind.kind}` depends on {name}: {_listed(first)} and {_listed(left)}"
+                    message = (
+                        f"the number of axes or the dtype of what leaves `{self.kind.kind}` depends on {name}: {_listed(first)} and {_listed(left)}"
+                    )
                     raise Refusal(message, help="it must be the same for all sizes", code="SB0421")
                 self._seen[tuple(sizes.values())] = left
 
@@ -298,7 +291,11 @@ class _Samples:
     def _part(self, name: str, output: int, axis: int) -> Dim | None:
         """The size as it depends on one symbol, the others as in the first sample."""
         values = [self._at({name: self.base[name] + step}, output, axis) or 0 for step in STEPS]
-        if len(set(values)) == 1 and self._at({name: 2}, output, axis) in (None, values[0]) and self._at({name: 999}, output, axis) in (None, values[0]):
+        if (
+            len(set(values)) == 1
+            and self._at({name: 2}, output, axis) in (None, values[0])
+            and self._at({name: 999}, output, axis) in (None, values[0])
+        ):
             return values[0]
         # Where another symbol is a factor, all values are multiples of it.
         for factor in dict.fromkeys((1, gcd(*values))):
@@ -335,8 +332,12 @@ class _Samples:
         return True
 
     def _refusal(self, message: str, failed: _Failed, tried: Sizes) -> Refusal:
-        sizes = f"tried at {', '.join(f'{name} = {size}' for name, size in tried.items())}" if tried else ""
+        sizes = f"tried at {_at(tried)}" if tried else ""
         return Refusal(message, help="; ".join(part for part in (failed.place, sizes) if part) or None, code="SB0421")
+
+
+def _at(sizes: Sizes) -> str:
+    return ", ".join(f"{name} = {size}" for name, size in sizes.items())
 
 
 def _joined(parts: list[Dim], at_base: int) -> Iterator[Dim]:

@@ -35,10 +35,12 @@ def load_kinds(paths: Iterable[str | Path]) -> None:
 
 def load_file(path: Path) -> ModuleType:
     """The module of a file of kinds."""
+    from specbuilder.catalogue.own_class import is_current
+
     text = _read(path)
     name = f"own_kinds_{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"
     known = sys.modules.get(name)
-    if known is not None and getattr(known, "_text", None) == text:
+    if known is not None and getattr(known, "_text", None) == text and is_current(name):
         return known
     _forget(name)
     module = ModuleType(name)

@@ -15,10 +15,13 @@ import types
 from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from specbuilder.catalogue import demands
 from specbuilder.catalogue.contract import (
+    ITSELF,
+    REGISTRY,
     Attribute,
     Buffer,
     Call,
@@ -41,6 +44,7 @@ from specbuilder.catalogue.contract import (
 from specbuilder.catalogue.declared import MISFIT, fields_of, fit
 from specbuilder.catalogue.index import KINDS
 from specbuilder.catalogue.pasting import STANDARD, NotPastable, name_of, paste
+from specbuilder.records import Record
 from specbuilder.shapes import Dim, DimError, Poly, TensorType, equal, parse_type
 
 STRUCTURAL = ("name", "from", "when", "repeat", "each", "shared", "merge", "init", "tie", "freeze", "type")
@@ -50,6 +54,24 @@ BUILT_IN = ("sequence", "residual", "branches", "share", "compute", "parameter",
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 _PASTED: dict[str, tuple[str, str]] = {}
 """What is pasted under each name, and the kind that pastes it: two texts of one name cannot stand in one file."""
+
+
+class Own(Record):
+    """What is known of an own node beside its class."""
+
+    target: Any
+    """The module or the function, or the text that names it; None where the kind describes its code itself."""
+    patterns: Mapping[str, Pattern]
+    """What `takes` says, by port."""
+    files: Mapping[str, str]
+    """The files that it pastes from, with their texts."""
+
+
+_OWN: dict[type[Kind], Own] = {}
+
+
+def own_of(cls: type[Kind]) -> Own:
+    return _OWN[cls]
 
 
 class Misdeclared(Exception):
@@ -80,7 +102,9 @@ def file_of(cls: type) -> str:
 def _check_name(cls: type[Kind], other: type[Kind] | None) -> None:
     name = cls.kind
     if not _NAME.match(name) or name in STRUCTURAL or name in BUILT_IN:
-        what = "already has a meaning in the language" if _NAME.match(name) else "is no name for a kind: small letters, digits and `_`, a letter first"
+        what = (
+            "already has a meaning in the language" if _NAME.match(name) else "is no name for a kind: small letters, digits and `_`, a letter first"
+        )
         raise Misdeclared(f"`{name}` {what}", "give the kind another name")
     if name in KINDS[cls.family]:
         raise Misdeclared(f"`{name}` is a kind of the catalogue already", "give your kind another name")
@@ -101,7 +125,9 @@ def _check_fields(cls: type[Kind]) -> None:
             raise Misdeclared(f"`{cls.kind}` cannot have a field `{name}`: that name has a meaning of its own", "give the field another name")
         for part in _parts(field.annotation):
             if get_origin(part) is None and not isinstance(part, type) and part not in (Any, None, Ellipsis):
-                raise Misdeclared(f"the field `{name}` has the type {part}, which fields cannot have", "such as int, float, bool, str or tuple[int, int]")
+                raise Misdeclared(
+                    f"the field `{name}` has the type {part}, which fields cannot have", "such as int, float, bool, str or tuple[int, int]"
+                )
         if not field.is_required and fit(field.annotation, field.default) is MISFIT:
             raise Misdeclared(f"the default of `{name}`, {field.default!r}, does not fit its type")
     if cls.primary is not None and cls.primary not in fields:
@@ -132,17 +158,19 @@ def _fields_help(fields: Mapping[str, Any]) -> str:
 def _complete_node(cls: type[Node]) -> None:
     attribute, given = _written(cls)
     patterns = _patterns(cls)
-    if given is not None:
-        place = _place(cls, attribute, given)
-        cls.helpers = (*cls.helpers, *place.helpers)
+    place = _place(cls, attribute, given) if given is not None else None
+    if place is not None:
+        # A class that derives from an own kind has its texts already.
+        cls.helpers = tuple(dict.fromkeys((*cls.helpers, *place.helpers)))
         cls.source = _source(place.function, is_module=attribute == "module")
-        cls._target = given
     if not _says(cls, "inputs"):
         cls.inputs = _ports(cls, attribute, given, patterns)
     unknown = [name for name in patterns if name not in {port.name for port in cls.inputs}]
     if unknown:
         raise Misdeclared(f"`takes` of `{cls.kind}` speaks of `{unknown[0]}`, which is no port", f"its ports are {_listed(cls.inputs)}")
-    cls._patterns = patterns
+    _OWN[cls] = Own(given, patterns, place.files if place is not None else {})
+    if given is not None and not isinstance(given, str):
+        _check_arguments(cls, given, is_module=attribute == "module")
     lacking = [rule for rule in ("infer", "source") if not _says(cls, rule) and not (rule == "source" and given is not None)]
     if given is None and lacking:
         names = " and ".join(f"`{rule}`" for rule in lacking)
@@ -161,6 +189,26 @@ def _written(cls: type[Node]) -> tuple[str, Any]:
     return ("module", module) if module is not None else ("function", function)
 
 
+def _check_arguments(cls: type[Node], given: Any, *, is_module: bool) -> None:
+    """The fields and the sizes of `takes` must be what the module or the function takes."""
+    try:
+        parameters = inspect.signature(given).parameters
+    except (TypeError, ValueError):
+        return
+    known = {*fields_of(cls), *_argument_names(_OWN[cls].patterns)}
+    named = {name: each for name, each in parameters.items() if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)}
+    takes_any = any(each.kind == each.VAR_KEYWORD for each in parameters.values())
+    title = getattr(given, "__name__", cls.kind)
+    for name in known:
+        if name not in named and not takes_any:
+            raise Misdeclared(f"`{title}` takes no argument `{name}`, which `{cls.kind}` would give it", f"it takes {', '.join(named) or 'none'}")
+    missing = [name for name, each in named.items() if each.default is each.empty and name not in known]
+    if is_module and missing:
+        example = ", ".join(("B", missing[0], "H", "W"))
+        help = f'add a field `{missing[0]}: int`, or name the axis that tells it: `takes = "[{example}]"`'
+        raise Misdeclared(f"`{title}` needs `{missing[0]}`, which is neither a field of `{cls.kind}` nor a size in `takes`", help)
+
+
 def _says(cls: type[Node], name: str) -> bool:
     """Whether the class or a base of it, other than the bases of all kinds, says something of its own."""
     return next(base for base in cls.__mro__ if name in base.__dict__) not in (Node, Layer, Function)
@@ -169,8 +217,8 @@ def _says(cls: type[Node], name: str) -> bool:
 class _Place:
     """Where the emitted file has a class or a function from."""
 
-    def __init__(self, function: str, helpers: tuple[str, ...] = ()) -> None:
-        self.function, self.helpers = function, helpers
+    def __init__(self, function: str, helpers: tuple[str, ...] = (), files: Mapping[str, str] = MappingProxyType({})) -> None:
+        self.function, self.helpers, self.files = function, helpers, files
 
 
 def _place(cls: type[Node], attribute: str, given: Any) -> _Place:
@@ -213,7 +261,7 @@ def _text(file: str, cls: type[Node]) -> str:
 
 def _pasted(cls: type[Node], text: str, name: str, file: str) -> _Place:
     try:
-        return _Place(name, paste(text, name, file, cls.requires))
+        return _Place(name, paste(text, name, file, cls.requires), {file: text})
     except NotPastable as problem:
         raise Misdeclared(problem.message, problem.help, file=file, line=problem.line) from None
     except SyntaxError as error:
@@ -245,13 +293,25 @@ def _check_pasted(cls: type[Node]) -> None:
         _PASTED[name] = (text, cls.kind)
 
 
+def is_current(module: str) -> bool:
+    """Whether the files that the kinds of a module paste from are still as they were."""
+    kinds = [kind for known in REGISTRY.values() for kind in known.values() if kind.__module__ == module]
+    return all(_unchanged(file, text) for kind in kinds if kind in _OWN for file, text in _OWN[kind].files.items())
+
+
+def _unchanged(file: str, text: str) -> bool:
+    try:
+        return Path(file).read_text(encoding="utf-8") == text
+    except OSError:
+        return False
+
+
 def forget(module: str) -> None:
     """Takes back what the kinds of a module pasted; called when its file is loaded anew."""
-    from specbuilder.catalogue.contract import REGISTRY
-
     for known in REGISTRY.values():
         for name in [name for name, kind in known.items() if kind.__module__ == module]:
             kind = known.pop(name)
+            _OWN.pop(kind, None)
             for pasted in [pasted for pasted, (_, owner) in _PASTED.items() if owner == kind.kind]:
                 del _PASTED[pasted]
 
@@ -326,7 +386,7 @@ def _argument_names(patterns: Mapping[str, Pattern]) -> tuple[str, ...]:
 def sizes(kind: Node, types: tuple[Any, ...]) -> dict[str, Dim]:
     """The sizes of what arrives, by the names that `takes` gives them. Raises `Refusal` where it is not what `takes` says."""
     found: dict[str, Dim] = {}
-    patterns: Mapping[str, Pattern] = type(kind)._patterns  # type: ignore[attr-defined]  # set by `complete`
+    patterns = _OWN[type(kind)].patterns
     for port, type_ in zip(kind.inputs, types, strict=True):
         pattern = patterns.get(port.name)
         if pattern is None or not isinstance(type_, TensorType):
@@ -348,7 +408,7 @@ def arguments(kind: Node, types: tuple[Any, ...], *, fixed: bool) -> dict[str, A
     """The keyword arguments of the module or the function: the fields, and what `takes` names. `fixed`: sizes must be numbers."""
     values: dict[str, Any] = {name: getattr(kind, name) for name in fields_of(type(kind))}
     found = sizes(kind, types)
-    for name in _argument_names(type(kind)._patterns):  # type: ignore[attr-defined]  # set by `complete`
+    for name in _argument_names(_OWN[type(kind)].patterns):
         size = found.get(name)
         if size is None:
             continue
@@ -377,8 +437,6 @@ def _module_call(types: tuple[Any, ...]) -> Call | None:
     present = [port for port, type_ in enumerate(types) if type_ is not None]
     if present == list(range(len(present))):
         return None
-    from specbuilder.catalogue.contract import ITSELF
-
     return Call(ITSELF, tuple(Input(port) for port in range(present[-1] + 1)))
 
 

@@ -58,13 +58,15 @@ def paste(text: str, name: str, file: str, requires: tuple[str, ...] = ()) -> tu
         if statement is None:
             if hasattr(builtins, wanted) or wanted == "__name__":
                 continue
-            help = "define it there, outside of any `if` or `try`, or ask for an import: `requires = (\"import math\",)`"
+            help = 'define it there, outside of any `if` or `try`, or ask for an import: `requires = ("import math",)`'
             raise NotPastable(f"`{name}` uses `{wanted}`, which is not at the top level of {file}", at, help)
         if isinstance(statement, ast.Import | ast.ImportFrom):
             if (line := _carried(statement, wanted, name, file)) is not None:
                 lines[line] = None
         elif wanted in STANDARD:
-            raise NotPastable(f"{file} calls something of its own `{wanted}`, which means `{STANDARD[wanted]}` in a model", statement.lineno, "rename it")
+            raise NotPastable(
+                f"{file} calls something of its own `{wanted}`, which means `{STANDARD[wanted]}` in a model", statement.lineno, "rename it"
+            )
         else:
             parts[statement.lineno] = written = _text_of(statement, text)
             waiting += [(each, statement.lineno) for each in sorted(_free_names(written))]
@@ -118,7 +120,9 @@ def _carried(statement: ast.Import | ast.ImportFrom, wanted: str, name: str, fil
     if wanted == package == "torch" and not renamed:
         return line  # a module of torch that `import torch` alone may leave out, such as torch.utils.checkpoint
     if wanted in STANDARD:
-        raise NotPastable(f"{file} has `{line}`, but `{wanted}` means `{STANDARD[wanted]}` in a model", statement.lineno, "import it under another name")
+        raise NotPastable(
+            f"{file} has `{line}`, but `{wanted}` means `{STANDARD[wanted]}` in a model", statement.lineno, "import it under another name"
+        )
     if package == "specbuilder":
         raise NotPastable(f"`{name}` uses `{wanted}` of specbuilder, but a model needs nothing of specbuilder", statement.lineno, "write it without")
     if package not in _WITHOUT_ASKING:
