@@ -317,7 +317,12 @@ class _Samples:
             try:
                 possible = all(evaluate(size, sizes) >= 1 for size in self.dims)
                 self._seen[key] = _run(self.kind, self.types, sizes) if possible else None
-            except (_Failed, Refusal):
+            except _Failed as failed:
+                self._seen[key] = None
+                if all(size >= self.base[name] for name, size in sizes.items()):
+                    # Too small for a kernel goes without saying; too large, as for a table of positions, does not.
+                    self.refused = self.refused or f"not at {_at({**changes})}: {failed.sentence}"
+            except Refusal:
                 self._seen[key] = None
         left = self._seen[key]
         return None if left is None or output >= len(left) or axis >= left[output].rank else left[output].shape[axis]  # type: ignore[return-value]  # numbers

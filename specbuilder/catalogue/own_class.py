@@ -32,6 +32,7 @@ from specbuilder.catalogue.contract import (
     Input,
     Kind,
     Layer,
+    Loss,
     Method,
     Module,
     Node,
@@ -174,7 +175,8 @@ def _complete_node(cls: type[Node]) -> None:
     lacking = [rule for rule in ("infer", "source") if not _says(cls, rule) and not (rule == "source" and given is not None)]
     if given is None and lacking:
         names = " and ".join(f"`{rule}`" for rule in lacking)
-        help = f"write {names}, or give the {'nn.Module class: `module = ...`' if issubclass(cls, Layer) else 'function: `function = ...`'}"
+        shorter = {Layer: ", or give the nn.Module class: `module = ...`", Function: ", or give the function: `function = ...`"}
+        help = f"write {names}" + next((more for base, more in shorter.items() if issubclass(cls, base)), "")
         raise Misdeclared(f"`{cls.kind}` says neither what leaves it nor what code it becomes: it has no {names}", help)
     _measure_the_rest(cls, is_module=attribute == "module")
     _check_pasted(cls)
@@ -211,7 +213,7 @@ def _check_arguments(cls: type[Node], given: Any, *, is_module: bool) -> None:
 
 def _says(cls: type[Node], name: str) -> bool:
     """Whether the class or a base of it, other than the bases of all kinds, says something of its own."""
-    return next(base for base in cls.__mro__ if name in base.__dict__) not in (Node, Layer, Function)
+    return next(base for base in cls.__mro__ if name in base.__dict__) not in (Node, Layer, Function, Loss)
 
 
 class _Place:
