@@ -17,11 +17,10 @@ import pytest
 import torch
 from torch import nn
 
-from specbuilder import api
 from specbuilder.api import Spec, load, load_run, parse
 from specbuilder.catalogue import lookup, own
 from specbuilder.catalogue.own_class import forget
-from specbuilder.diagnostics import SpecbuilderError, SpecError, UsageError, render_all
+from specbuilder.diagnostics import SpecError, UsageError, render_all
 from specbuilder.emit.load import load as load_source
 from specbuilder.language.schema import make_schema
 from specbuilder.shapes import evaluate
@@ -259,14 +258,18 @@ IDENTITY = "    module = nn.Identity\n"
 BAD_FILES: dict[str, tuple[str, str]] = {
     "raises": (
         "size = 1 // 0\n",
-        "error[SB0911]: k.py cannot be loaded: ZeroDivisionError: integer division or modulo by zero\n"
-        " --> k.py:9:1\n  |\n9 | size = 1 // 0\n  | ^^^^^^^^^^^^^",
+        (
+            "error[SB0911]: k.py cannot be loaded: ZeroDivisionError: integer division or modulo by zero\n"
+            " --> k.py:9:1\n  |\n9 | size = 1 // 0\n  | ^^^^^^^^^^^^^"
+        ),
     ),
     "no Python": ("def f(:\n", "error[SB0911]: k.py cannot be loaded: SyntaxError: invalid syntax\n --> k.py:9:1\n  |\n9 | def f(:\n  | ^^^^^^^"),
     "missing import": (
         "import not_there\n",
-        "error[SB0911]: k.py cannot be loaded: ModuleNotFoundError: No module named 'not_there'\n"
-        " --> k.py:9:1\n  |\n9 | import not_there\n  | ^^^^^^^^^^^^^^^^",
+        (
+            "error[SB0911]: k.py cannot be loaded: ModuleNotFoundError: No module named 'not_there'\n"
+            " --> k.py:9:1\n  |\n9 | import not_there\n  | ^^^^^^^^^^^^^^^^"
+        ),
     ),
     "ends the process": (
         "raise SystemExit(3)\n",
@@ -274,8 +277,10 @@ BAD_FILES: dict[str, tuple[str, str]] = {
     ),
     "nothing in it": (
         "x = 1\n",
-        "error[SB0912]: k.py declares no kind\n"
-        '  = help: declare one: `@layer("my_kind")` above a class that derives from `Layer`, both from specbuilder.kinds',
+        (
+            "error[SB0912]: k.py declares no kind\n"
+            '  = help: declare one: `@layer("my_kind")` above a class that derives from `Layer`, both from specbuilder.kinds'
+        ),
     ),
 }
 
@@ -423,7 +428,7 @@ def test_two_files_may_not_declare_one_name_nor_paste_one_name() -> None:
     Path("b.py").write_text(text, encoding="utf-8")
     Path("c.py").write_text(text.replace('"mine"', '"other"').replace("return x", "return -x"), encoding="utf-8")
     own.load_kinds(["a.py", "a.py"])
-    with pytest.raises(UsageError, match="`mine` is declared twice: in a.py and in b.py"):
+    with pytest.raises(UsageError, match=r"`mine` is declared twice: in a.py and in b.py"):
         own.load_kinds(["b.py"])
     with pytest.raises(UsageError, match="`other` and `mine` paste two different things called `M`"):
         own.load_kinds(["c.py"])
@@ -545,7 +550,7 @@ def test_node_that_is_wrong_is_told_at_the_node(text: str, code: str, message: s
 def test_size_that_nothing_fits_is_a_symbol_of_its_own_and_said() -> None:
     text = module("k: int", "", "return x.new_zeros(x.shape[0], x.shape[1] ** 2, 3)") + MINE
     found = loaded(text, "float32[B, T]", "- mine", "- mine", "- flatten")
-    assert [(each.severity, each.code, each.message) for each in found.warnings][0] == (
+    assert next((each.severity, each.code, each.message) for each in found.warnings) == (
         "note",
         "SB0423",
         "torch was imported to check this: `mine` has no rules of its own",
