@@ -17,43 +17,126 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from specbuilder import __version__
-from specbuilder.diagnostics import CheckError, DataError, Diagnostic, Diagnostics, InternalError, SpecError, UsageError
+from specbuilder.diagnostics import CheckError, DataError, Diagnostic, Diagnostics, InternalError, SpecError, UsageError, did_you_mean
 from specbuilder.emit.model import Emission, emit_model
 from specbuilder.graph.count import Report
 from specbuilder.graph.graph import TypedGraph
 from specbuilder.graph.promises import BROKEN, broken_bounds
+from specbuilder.language.document import Mapping as MappingNode
+from specbuilder.language.folders import SOURCES, Files, files_of
 from specbuilder.language.tree import SpecTree
-from specbuilder.pipeline import Checked, check, plan_for
+from specbuilder.pipeline import Checked, check, compose, plan_for
 from specbuilder.plan.plan import Plan
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from specbuilder.language.maps import Layout
+    from specbuilder.report.provenance import Provenance
     from specbuilder.training.run import Host
 
 
-def load(path: str | Path, *, set: Mapping[str, Any] | None = None, kinds: Sequence[str | Path] = ()) -> Spec:
-    """Reads and checks a spec. `set` changes values by path, as `--set` does: `{"train.epochs": 3}`. `kinds` are Python files with own kinds.
+def load(
+    path: str | Path,
+    *,
+    variant: str | None = None,
+    set: Mapping[str, Any] | None = None,
+    roots: Sequence[str | Path] = (),
+    kinds: Sequence[str | Path] = (),
+) -> Spec:
+    """Reads and checks a spec. `variant` is one of its `variants`; `set` changes values by path, as `--set` does: `{"train.epochs": 3}`. What the spec
+    includes lies in its folder or in one of `roots`. `kinds` are Python files with own kinds.
 
     Raises `SpecError` with every mistake found, `CheckError` when only a promise in `expect` is broken, `UsageError` when the file cannot be read.
     """
     path = Path(path)
-    if kinds:
-        from specbuilder.catalogue.own import load_kinds
-
-        load_kinds(kinds)
-    return parse(read_file(path), str(path), set=set)
+    _load_kinds(kinds)
+    return _checked(read_file(path), str(path), variant, set, files_at(path, roots))
 
 
-def parse(text: str | bytes, name: str = "spec.yaml", *, set: Mapping[str, Any] | None = None) -> Spec:
-    """Checks a spec that is already in memory; `name` is what messages call it, and its suffix says YAML or JSON."""
+def parse(
+    text: str | bytes,
+    name: str = "spec.yaml",
+    *,
+    variant: str | None = None,
+    set: Mapping[str, Any] | None = None,
+    folder: str | Path | None = None,
+    roots: Sequence[str | Path] = (),
+) -> Spec:
+    """Checks a spec that is already in memory; `name` is what messages call it, and its suffix says YAML or JSON. With a `folder` it may include files."""
+    files = files_at(Path(folder) / Path(name).name, roots) if folder is not None else None
+    return _checked(text, name, variant, set, files)
+
+
+def _checked(text: str | bytes, name: str, variant: str | None, set: Mapping[str, Any] | None, files: Files | None) -> Spec:
     diagnostics = Diagnostics()
-    changes = {place: value if isinstance(value, str) else json.dumps(value) for place, value in (set or {}).items()}
-    checked = check(text, name, changes, diagnostics)
+    changes = as_text(set or {})
+    checked = check(text, name, changes, diagnostics, variant=variant, files=files)
     raise_found(diagnostics)
     assert checked.tree is not None and checked.graph is not None and checked.report is not None
-    return Spec(name, text if isinstance(text, str) else text.decode(), checked, tuple(diagnostics))
+    return Spec(name, text if isinstance(text, str) else text.decode(), checked, tuple(diagnostics), variant=variant, changes=changes)
+
+
+def as_text(changes: Mapping[str, Any]) -> dict[str, str]:
+    """Values as the text that `--set` would have them in; a text is one already."""
+    return {place: value if isinstance(value, str) else json.dumps(value) for place, value in changes.items()}
+
+
+def files_at(path: Path, roots: Sequence[str | Path]) -> Files:
+    """What a spec at `path` may include. Raises `UsageError` when a root is no folder."""
+    for root in roots:
+        if not Path(root).is_dir():
+            raise UsageError.of("SB0908", f"there is no folder {root} to include files from")
+    return files_of(path, tuple(map(Path, roots)))
+
+
+def _load_kinds(files: Sequence[str | Path]) -> None:
+    """The kinds of a user's files, which a spec may name from here on."""
+    if files:
+        from specbuilder.catalogue.own import load_kinds
+
+        load_kinds(files)
+
+
+def variants_of(
+    path: str | Path, *, set: Mapping[str, Any] | None = None, roots: Sequence[str | Path] = (), kinds: Sequence[str | Path] = ()
+) -> dict[str, bool]:
+    """The variants of a spec by name, and whether each is the base, `{}`. Raises what `load` raises where they cannot be told."""
+    _load_kinds(kinds)
+    path, diagnostics = Path(path), Diagnostics()
+    composed = compose(read_file(path), str(path), as_text(set or {}), diagnostics, files=files_at(path, roots))
+    if composed is None or not composed.varied.variants:
+        return {}
+    written = composed.written.root.get("variants")
+    return {name: isinstance(written, MappingNode) and not _entries(written.get(name)) for name in composed.varied.variants}
+
+
+def explain_value(
+    path: str | Path,
+    place: str,
+    *,
+    variant: str | None = None,
+    set: Mapping[str, Any] | None = None,
+    roots: Sequence[str | Path] = (),
+    kinds: Sequence[str | Path] = (),
+) -> Provenance:
+    """Where the value at `place`, such as `train.optimizer.lr`, comes from. Other mistakes of the spec are no hindrance; `load` tells them."""
+    from specbuilder.report.provenance import trace
+
+    _load_kinds(kinds)
+    path, diagnostics = Path(path), Diagnostics()
+    composed = compose(read_file(path), str(path), as_text(set or {}), diagnostics, variant=variant, files=files_at(path, roots))
+    diagnostics.raise_errors()
+    assert composed is not None
+    found = trace(composed.written, composed.varied, composed.final, place, variant, diagnostics)
+    diagnostics.raise_errors()
+    assert found is not None
+    return found
+
+
+def _entries(node: object) -> tuple[object, ...]:
+    return node.entries if isinstance(node, MappingNode) else ()
 
 
 def read_file(path: Path) -> bytes:
@@ -64,8 +147,6 @@ def read_file(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         near = [entry.name for entry in path.parent.glob("*") if entry.suffix in (".yaml", ".yml", ".json")] if path.parent.is_dir() else []
-        from specbuilder.diagnostics import did_you_mean
-
         raise UsageError.of("SB0901", f"there is no file {path}", help=did_you_mean(path.name, near)) from None
     except OSError as error:
         raise UsageError.of("SB0901", f"{path} cannot be read: {error.strerror}") from None
@@ -94,11 +175,23 @@ def raise_found(diagnostics: Diagnostics) -> None:
 class Spec:
     """A checked spec: its network, its counts, its plan."""
 
-    def __init__(self, origin: str, text: str, checked: Checked, warnings: tuple[Diagnostic, ...]) -> None:
+    def __init__(
+        self,
+        origin: str,
+        text: str,
+        checked: Checked,
+        warnings: tuple[Diagnostic, ...],
+        *,
+        variant: str | None = None,
+        changes: Mapping[str, str] | None = None,
+    ) -> None:
         assert checked.tree is not None and checked.graph is not None and checked.report is not None
         self.origin: str = origin
         """Where it was read from."""
         self.text = text
+        self.variant = variant
+        self.changes: Mapping[str, str] = changes or {}
+        """What was set by path, as text."""
         self.warnings = warnings
         self.tree: SpecTree = checked.tree
         self.graph: TypedGraph = checked.graph
@@ -113,9 +206,15 @@ class Spec:
     def name(self) -> str:
         return self.tree.name
 
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """The names of all variants that the spec has."""
+        return self.tree.document.variants
+
     @cached_property
     def emission(self) -> Emission:
-        return emit_model(self.graph, Path(self.origin).name, __version__)
+        variant = f", variant {self.variant}" if self.variant is not None else ""
+        return emit_model(self.graph, f"{Path(self.origin).name}{variant}", __version__)
 
     @property
     def source(self) -> str:
@@ -128,6 +227,38 @@ class Spec:
         from specbuilder.training.random import key
 
         return build(self.emission, key(seed, "init", 0), device)
+
+    def convert(self, state: Mapping[str, torch.Tensor], map: str | None = None) -> dict[str, torch.Tensor]:
+        """The tensors of another model's state dict under the names of this one, as the map of this name in `maps` says; without one, names are kept.
+
+            model.load_state_dict(spec.convert(torchvision.models.resnet18().state_dict(), map="torchvision"))
+
+        Raises `DataError` with every tensor that is missing, left over, filled twice or of another shape.
+        """
+        from specbuilder.graph.mapping import double, fillings
+        from specbuilder.graph.variables import Variables
+
+        layout = self._layout(map) if map is not None else None
+        if unfit := [name for name, value in state.items() if not hasattr(value, "shape")]:
+            raise UsageError.of("SB0927", f"a state dict holds tensors, but `{unfit[0]}` is a {type(state[unfit[0]]).__name__}")
+        diagnostics = Diagnostics()
+        variables = Variables(self.tree.variables, diagnostics)
+        shapes = {name: tuple(value.shape) for name, value in state.items()}
+        found = fillings(layout, shapes, self.graph, variables, variables.names, diagnostics)
+        for a, b in double(found, self.graph):
+            if not state[a].equal(state[b]):
+                message = f"`{a}` and `{b}` of the checkpoint differ, but in this network they are one tensor"
+                diagnostics.error("SB0924", message, help="leave one of them out with `drop`")
+        if diagnostics.has_errors:
+            raise DataError(tuple(diagnostics))
+        return {key: state[filling.source].t() if filling.is_transposed else state[filling.source] for key, filling in found.items()}
+
+    def _layout(self, name: str) -> Layout:
+        known = self.tree.maps
+        if name not in known:
+            help = did_you_mean(name, known) or (f"it has {', '.join(f'`{other}`' for other in known)}" if known else "add `maps` to the spec")
+            raise UsageError.of("SB0927", f"the spec has no map `{name}`", self.tree.model.span, help=help)
+        return known[name]
 
     def train(
         self,
@@ -163,9 +294,11 @@ class Spec:
             raise InternalError("plan", "no plan and no error")
         from specbuilder.emit.objective import emit_objective
 
+        suffix = ".json" if self.origin.endswith(".json") else ".yaml"
         texts = Texts(
             spec=self.text,
-            spec_suffix=".json" if self.origin.endswith(".json") else ".yaml",
+            spec_suffix=suffix,
+            beside=self.texts_beside(f"spec{suffix}"),
             model=self.emission,
             objective=emit_objective(plan, self.graph, __version__),
         )
@@ -174,6 +307,19 @@ class Spec:
         if result.state == "finished" and not synthetic:
             self._check_promises(run)
         return run
+
+    def texts_beside(self, spec: str) -> dict[str, str]:
+        """The files beside the spec that make a run folder self-contained, by their path in it: what it includes, and how it was asked for."""
+        document = self.tree.document
+        kept = {f"included/{number}-{Path(each.place).name}": each for number, each in enumerate(document.included, start=1)}
+        sources = {
+            "spec": {"file": spec, "name": Path(self.origin).name, "sha256": document.digest},
+            "variant": self.variant,
+            "set": dict(self.changes),
+            "included": {each.place: {"file": file, "sha256": each.digest} for file, each in kept.items()},
+        }
+        texts = {SOURCES: json.dumps(sources, indent=2, ensure_ascii=False) + "\n"}
+        return texts | {file: each.text for file, each in kept.items()}
 
     def _check_promises(self, run: Run) -> None:
         diagnostics = Diagnostics()
@@ -221,5 +367,5 @@ def load_run(folder: str | Path) -> Run:
 
 
 def model_class(module: Any) -> type[torch.nn.Module]:
-    """The class of the model in an emitted file: the last one, since what it is made of stands before it."""
+    """The model of an emitted file: the last class that it defines, after those of its blocks and of what is pasted."""
     return [found for found in vars(module).values() if isinstance(found, type) and found.__module__ == module.__name__][-1]

@@ -95,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     validate = _command(commands, "validate", _validate, "check specs completely, without torch")
     validate.add_argument("specs", nargs="+", metavar="SPEC", help="a .yaml or .json file")
     _overrides(validate)
+    validate.epilog = "`--variant all` checks the spec as it is and with every one of its variants."
     _json(validate)
 
     summary = _command(commands, "summary", _summary, "print nodes, types, parameters and FLOPs")
@@ -114,6 +115,12 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--synthetic", action="store_true", help="made-up samples of the right types instead of the data, to try a spec without it")
     run.add_argument("--runs", default="runs", metavar="FOLDER", type=Path, help="where run folders go; default: runs")
     _json(run)
+
+    value = _command(commands, "explain-value", _explain_value, "say where a value comes from: the text, a default, a variant, the command line")
+    _spec(value)
+    value.add_argument("path", metavar="PATH", help="such as train.optimizer.lr or model.nodes.logits.out_features")
+    _overrides(value)
+    _json(value)
 
     kinds = _command(commands, "kinds", _kinds, "list what a spec can name, or explain one kind")
     kinds.add_argument("name", nargs="?", metavar="NAME", help="a kind, such as conv2d")
@@ -144,6 +151,15 @@ def _overrides(parser: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="PATH=VALUE", dest="changes", help="change a value, such as train.epochs=3; may be repeated"
     )
     parser.add_argument("--epochs", metavar="N", help="the same as --set train.epochs=N, and no `steps`")
+    parser.add_argument("--variant", metavar="NAME", help="one of the spec's `variants`; what --set says comes on top of it")
+    parser.add_argument(
+        "--root",
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        dest="roots",
+        help="where included files may lie besides the spec's folder; may be repeated",
+    )
     _own_kinds(parser)
 
 
@@ -176,33 +192,60 @@ def _changes(arguments: argparse.Namespace) -> dict[str, str]:
 
 
 def _load(arguments: argparse.Namespace, path: str) -> Spec:
+    return _load_variant(arguments, path, arguments.variant)
+
+
+def _load_variant(arguments: argparse.Namespace, path: str, variant: str | None) -> Spec:
     from specbuilder.api import load
 
-    return load(path, set=_changes(arguments), kinds=arguments.own_kinds)
+    return load(path, variant=variant, set=_changes(arguments), roots=arguments.roots, kinds=arguments.own_kinds)
 
 
 def _validate(arguments: argparse.Namespace) -> int:
-    """Checks every file and exits with the worst code."""
+    """Checks every file, or every variant of every file, and exits with the worst code."""
     from specbuilder.diagnostics import SpecbuilderError
 
     worst, answers = 0, []
     for path in arguments.specs:
-        try:
-            spec = _load(arguments, path)
-        except SpecbuilderError as error:
-            worst = max(worst, error.exit_code)
-            answers.append(_verdict(path, error.diagnostics))
+        shown: set[Diagnostic] = set()
+        for variant in _variants(arguments, path):
+            title = path if variant is None else f"{path}, variant {variant}"
+            try:
+                spec = _load_variant(arguments, path, variant)
+            except SpecbuilderError as error:
+                worst = max(worst, error.exit_code)
+                answers.append(_verdict(path, error.diagnostics, variant=variant))
+                if not arguments.json:
+                    _say([found for found in error.diagnostics if found not in shown])
+                    print(f"{title}: {_counted(error.diagnostics)}", file=sys.stderr)
+                shown |= {*error.diagnostics}
+                continue
+            answers.append(_verdict(path, spec.warnings, spec, variant=variant))
             if not arguments.json:
-                _say(error.diagnostics)
-                print(f"{path}: {_counted(error.diagnostics)}", file=sys.stderr)
-            continue
-        answers.append(_verdict(path, spec.warnings, spec))
-        if not arguments.json:
-            _say(spec.warnings)
-            print(f"{path}: valid; {_in_short(spec)}")
+                _say([found for found in spec.warnings if found not in shown])
+                print(f"{title}: valid; {_in_short(spec)}")
+                if arguments.variant is None and spec.variants:
+                    print(f"{path}: this is the base; `--variant all` checks {', '.join(spec.variants)} as well")
+            shown |= {*spec.warnings}
     if arguments.json:
         print(json.dumps(answers[0] if len(answers) == 1 else answers, indent=2))
     return worst
+
+
+def _variants(arguments: argparse.Namespace, path: str) -> list[str | None]:
+    """What to check of a file: one variant, or with `all` the base and every variant, each network once."""
+    from specbuilder.diagnostics import SpecbuilderError
+    from specbuilder.language.variants import ALL
+
+    if arguments.variant != ALL:
+        return [arguments.variant]
+    from specbuilder.api import variants_of
+
+    try:
+        variants = variants_of(path, set=_changes(arguments), roots=arguments.roots, kinds=arguments.own_kinds)
+    except SpecbuilderError:
+        return [None]
+    return [*([] if any(variants.values()) else [None]), *variants]
 
 
 def _in_short(spec: Spec) -> str:
@@ -214,12 +257,13 @@ def _in_short(spec: Spec) -> str:
     return f"{plural(spec.report.parameters, 'parameter')}, {inputs} -> {outputs}{needs}"
 
 
-def _verdict(path: str, diagnostics: Sequence[Diagnostic], spec: Spec | None = None) -> dict[str, Any]:
+def _verdict(path: str, diagnostics: Sequence[Diagnostic], spec: Spec | None = None, *, variant: str | None = None) -> dict[str, Any]:
     from specbuilder.diagnostics import as_json
 
-    verdict: dict[str, Any] = {"version": 1, "file": path, "valid": spec is not None}
+    verdict: dict[str, Any] = {"version": 1, "file": path, "variant": variant, "valid": spec is not None}
     if spec is not None:
         verdict |= {
+            "variants": list(spec.variants),
             "parameters": spec.report.parameters,
             "inputs": {name: str(type) for name, type in spec.graph.input_types.items()},
             "outputs": {name: str(type) for name, type in spec.graph.output_types.items()},
@@ -238,7 +282,7 @@ def _counted(diagnostics: Sequence[Diagnostic]) -> str:
 def _summary(arguments: argparse.Namespace) -> int:
     spec = _load(arguments, arguments.spec)
     if arguments.json:
-        outline = {"version": 1, "name": spec.name, **_verdict(arguments.spec, spec.warnings, spec), **spec.report.as_json()}
+        outline = {"version": 1, "name": spec.name, **_verdict(arguments.spec, spec.warnings, spec, variant=spec.variant), **spec.report.as_json()}
         print(json.dumps(outline, indent=2))
         return 0
     from specbuilder.report.summary import summary
@@ -255,6 +299,25 @@ def _emit(arguments: argparse.Namespace) -> int:
         print(spec.source, end="")
     else:
         _write(arguments.output, spec.source)
+    return 0
+
+
+def _explain_value(arguments: argparse.Namespace) -> int:
+    from specbuilder.api import explain_value
+    from specbuilder.report import provenance
+
+    found = explain_value(
+        arguments.spec,
+        arguments.path,
+        variant=arguments.variant,
+        set=_changes(arguments),
+        roots=arguments.roots,
+        kinds=arguments.own_kinds,
+    )
+    if arguments.json:
+        print(json.dumps({"version": 1, "file": arguments.spec, "variant": arguments.variant, **provenance.as_json(found)}, indent=2))
+    else:
+        print(provenance.render(found, colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
     return 0
 
 

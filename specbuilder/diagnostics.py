@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
@@ -288,9 +288,7 @@ def _width(text: str) -> int:
 def render(diagnostic: Diagnostic, *, colour: bool = False) -> str:
     """The text form: headline, place, source line with carets, chain of causes, help."""
 
-    def paint(code: str, text: str) -> str:
-        return f"{code}{text}{_RESET}" if colour else text
-
+    paint = _painter(colour)
     headline = paint(_COLOURS[diagnostic.severity], f"{diagnostic.severity}[{diagnostic.code}]")
     lines = [f"{headline}{paint(_BOLD, ': ' + visible(diagnostic.message))}"]
     gutter = " " * len(str(max([s.line for s in _spans(diagnostic)], default=1)))
@@ -306,11 +304,21 @@ def render(diagnostic: Diagnostic, *, colour: bool = False) -> str:
     return "\n".join(lines)
 
 
+def render_places(places: Sequence[Related], *, colour: bool = False) -> str:
+    """Places of a text as diagnostics show them, for what is no mistake."""
+    gutter = " " * len(str(max([place.span.line for place in places], default=1)))
+    return "\n".join(line for place in places for line in _excerpt(place.span, gutter, place.message, _painter(colour)))
+
+
+def _painter(colour: bool) -> Callable[[str, str], str]:
+    return (lambda code, text: f"{code}{text}{_RESET}") if colour else (lambda _, text: text)
+
+
 def _spans(diagnostic: Diagnostic) -> list[Span]:
     return ([diagnostic.span] if diagnostic.span else []) + [related.span for related in diagnostic.related]
 
 
-def _excerpt(span: Span, gutter: str, label: str, paint: Any) -> list[str]:
+def _excerpt(span: Span, gutter: str, label: str, paint: Callable[[str, str], str]) -> list[str]:
     number, column = span.source.position(span.start)
     text = span.source.line(number)
     before, marked = text[: column - 1], text[column - 1 : column - 1 + max(span.end - span.start, 1)]
@@ -340,16 +348,17 @@ def as_json(diagnostic: Diagnostic) -> dict[str, Any]:
         "code": diagnostic.code,
         "severity": diagnostic.severity,
         "message": diagnostic.message,
-        "range": _range(diagnostic.span),
+        "range": range_as_json(diagnostic.span),
         "path": diagnostic.path,
         "chain": list(diagnostic.chain),
-        "related": [{"message": related.message, "range": _range(related.span)} for related in diagnostic.related],
+        "related": [{"message": related.message, "range": range_as_json(related.span)} for related in diagnostic.related],
         "help": diagnostic.help,
-        "fixes": [{"title": fix.title, "range": _range(fix.span), "text": fix.text, "grade": fix.grade} for fix in diagnostic.fixes],
+        "fixes": [{"title": fix.title, "range": range_as_json(fix.span), "text": fix.text, "grade": fix.grade} for fix in diagnostic.fixes],
     }
 
 
-def _range(span: Span | None) -> dict[str, Any] | None:
+def range_as_json(span: Span | None) -> dict[str, Any] | None:
+    """Where a span begins and ends, as the JSON forms have it."""
     if span is None:
         return None
     line, column = span.source.position(span.start)

@@ -14,9 +14,13 @@ from specbuilder.graph.promises import check_promises
 from specbuilder.graph.variables import Variables
 from specbuilder.language.decode import decode
 from specbuilder.language.document import Document
+from specbuilder.language.folders import Files
+from specbuilder.language.include import include
 from specbuilder.language.override import override
 from specbuilder.language.read import read
 from specbuilder.language.tree import SpecTree
+from specbuilder.language.unused import warn_unused
+from specbuilder.language.variants import choose
 from specbuilder.plan.make import check_settings, make_plan
 from specbuilder.plan.plan import Plan
 from specbuilder.records import Record
@@ -32,12 +36,42 @@ class Checked(Record):
     plan: Plan | None = None
 
 
-def check(text: str | bytes, name: str, overrides: Mapping[str, str], diagnostics: Diagnostics) -> Checked:
-    """All stages up to the plan. What is wrong with the spec is in `diagnostics` afterwards."""
+class Composed(Record):
+    """What a spec says before it is decoded, in the steps in which it comes together; a value that differs between two was set in between."""
+
+    written: Document
+    """The text and what it includes."""
+    varied: Document
+    """With the variables of the variant."""
+    final: Document
+    """With what the command line sets."""
+
+
+def compose(
+    text: str | bytes, name: str, overrides: Mapping[str, str], diagnostics: Diagnostics, *, variant: str | None = None, files: Files | None = None
+) -> Composed | None:
+    """The document that is decoded, and what it was before. `files` are those that the text may include; None: there are none."""
     document = read(text, name, diagnostics)
     if document is None:
+        return None
+    # What an option says of these two keys has to be there before they are followed.
+    early = {path: value for path, value in overrides.items() if path.partition(".")[0] in ("include", "variants")}
+    written = include(override(document, early, diagnostics), files, diagnostics)
+    if written is None:
+        return None
+    varied = choose(written, variant, diagnostics)
+    late = {path: value for path, value in overrides.items() if path not in early}
+    return Composed(written, varied, override(varied, late, diagnostics))
+
+
+def check(
+    text: str | bytes, name: str, overrides: Mapping[str, str], diagnostics: Diagnostics, *, variant: str | None = None, files: Files | None = None
+) -> Checked:
+    """All stages up to the plan. What is wrong with the spec is in `diagnostics` afterwards."""
+    composed = compose(text, name, overrides, diagnostics, variant=variant, files=files)
+    if composed is None:
         return Checked()
-    document = override(document, overrides, diagnostics)
+    document = composed.final
     tree = decode(document, diagnostics)
     if tree is None:
         return Checked(document=document)
@@ -51,6 +85,8 @@ def check(text: str | bytes, name: str, overrides: Mapping[str, str], diagnostic
     plan = make_plan(tree, graph, variables, diagnostics)
     check_promises(tree, graph, report, variables, diagnostics)
     variables.check_all()
+    if not diagnostics.has_errors:
+        warn_unused(composed.written, diagnostics)
     return Checked(document=document, tree=tree, graph=graph, report=report, plan=plan)
 
 

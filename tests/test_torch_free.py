@@ -29,6 +29,7 @@ COMMANDS = [
     ["validate", "specs/cnn.yaml"],
     ["validate", "specs/cnn.yaml", "specs/digits.yaml", "specs/mlp.yaml", "--json"],
     ["validate", "specs/mlp.yaml", "--set", "vars.width=32", "--set", "expect={}"],
+    ["explain-value", "tests/report/family/spec.yaml", "model.nodes.mid.out_features", "--variant", "big"],
     ["emit", "specs/cnn.yaml"],
     ["summary", "specs/cnn.yaml"],
     ["kinds"],

@@ -15,7 +15,7 @@ from annotated_types import Ge, Gt, Le
 
 from specbuilder.catalogue.declared import Declared, fields_of
 from specbuilder.records import Record
-from specbuilder.shapes import Dim, Requirement, TensorType
+from specbuilder.shapes import Dim, Requirement, TensorType, is_floating
 
 if TYPE_CHECKING:
     import torch
@@ -42,6 +42,8 @@ class Port(Record):
     many: bool = False
     optional: bool = False
     default: str | None = None
+    is_either: bool = False
+    """Whether it takes a tensor or a list of them, whichever arrives, as the inputs of a block do."""
 
 
 # What a rule answers -------------------------------------------------------------------------------------------------
@@ -107,6 +109,15 @@ class Code(Record):
     """A dotted torch name written as it is, such as `torch.float32`. Never made from the user's text."""
 
     text: str
+
+
+DEVICE = Code("device")
+"""Where the model runs, for tensors that are made within `forward`: the emitter begins each `forward` whose code reads it with
+`device = <its first tensor input>.device`, under a name that no variable there has.
+"""
+
+TRAINING = Code("self.training")
+"""Whether the model is being trained: in arithmetic, 1 or 0."""
 
 
 class Call(Record):
@@ -427,6 +438,11 @@ class Initializer(Kind):
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Raises `Refusal` for shapes that it cannot fill."""
+
+    def check_dtype(self, dtype: str) -> None:
+        """Raises `Refusal` for numbers that it cannot give. What draws gives floating-point numbers."""
+        if not is_floating(dtype):
+            raise Refusal(f"`{self.kind}` gives floating-point numbers, but this is {dtype}", code="SB0501")
 
     def source(self) -> Call:
         """The call; the tensor to fill is `Input()`: `call("nn.init.normal_", Input(), std=0.02)`."""

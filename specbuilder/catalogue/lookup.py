@@ -43,6 +43,11 @@ def _ask_packages(family: Family, name: str) -> None:
     load_installed(family, name)
 
 
+def has(family: Family, name: str) -> bool:
+    """Whether the family has a kind of that name; nothing is imported for it."""
+    return name in KINDS[family] or name in REGISTRY[family]
+
+
 def names(family: Family) -> tuple[str, ...]:
     """Every name the family has, sorted; nothing is imported for it."""
     return tuple(sorted({*KINDS[family], *REGISTRY[family]}))

@@ -445,10 +445,11 @@ def _module_call(types: tuple[Any, ...]) -> Call | None:
 def _measure_the_rest(cls: type[Node], *, is_module: bool) -> None:
     """Rules that the class lacks are told by torch. Each imports `measuring` when it is asked."""
 
-    def infer(self: Node, *types: Any) -> tuple[TensorType, ...]:
+    def infer(self: Node, *types: Any) -> TensorType | tuple[TensorType, ...]:
         from specbuilder.catalogue.measuring import outputs
 
-        return outputs(self, types)
+        found = outputs(self, types)
+        return found if len(found) > 1 else found[0]
 
     def remarks(self: Node, *types: Any) -> tuple[Any, ...]:
         from specbuilder.catalogue.measuring import remarks

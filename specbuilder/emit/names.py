@@ -1,31 +1,62 @@
-"""Names of local variables in an emitted function: a node's own name where it has one, one running name for unnamed chains.
+"""Names of local variables in an emitted function: a node's own name where it has one, a few running names for unnamed chains.
 
-Reusing the running name lets a tensor go as soon as it is not needed any more, as a person would write it.
+A running name is taken again as soon as the tensor under it is not needed any more, so that the tensor goes, as a person would write it: `x` along the
+chain, `h` beside it while `x` waits for a sum.
 """
 
 from __future__ import annotations
 
 import builtins
 import keyword
+from collections import Counter
 from collections.abc import Iterable
 
+from specbuilder.graph.graph import Value
+
 _TAKEN = {"self", "torch", "nn", "math", *dir(builtins), *keyword.kwlist}
-_RUNNING = ("x", "h", "y", "hidden_state")
+_RUNNING = ("x", "h", "y", "z")
+_SPARE = "hidden_state"
 
 
 class Names:
-    """Hands out variable names that clash with nothing."""
+    """Hands out variable names that clash with nothing, and knows which value a running name holds."""
 
-    def __init__(self, reserved: Iterable[str], taken: Iterable[str] = ()) -> None:
+    def __init__(self, reserved: Iterable[str], reads: Counter[Value], taken: Iterable[str] = ()) -> None:
         self._used = {*_TAKEN, *taken}
+        self._reads = reads
         reserved = {*reserved, *taken}
-        self.running = next(name for name in (*_RUNNING, *(f"x_{n}" for n in range(len(reserved) + 1))) if name not in reserved)
-        self._used.add(self.running)
+        free = [name for name in _RUNNING if name not in reserved] or [next(name for name in _spares() if name not in reserved)]
+        self._running: dict[str, Value | None] = dict.fromkeys(free)
+        self._used.update(free)
 
-    def new(self, wanted: str) -> str:
-        """`wanted`, or `wanted_` and so on where it is taken."""
-        name = wanted
+    def new(self, wanted: str, longer: str = "") -> str:
+        """`wanted`, or `longer` where that is taken, or `longer_` and so on."""
+        name = wanted if wanted not in self._used or not longer else longer
         while name in self._used:
             name += "_"
         self._used.add(name)
         return name
+
+    def is_used(self, name: str) -> bool:
+        return name in self._used
+
+    def hold(self, name: str, value: Value) -> str:
+        """A name that is given to a value now and may be given to others once it is read."""
+        self._used.add(name)
+        self._running[name] = value
+        return name
+
+    def run(self, value: Value) -> str | None:
+        """The first running name whose tensor is not needed any more; None where all are."""
+        for name, held in self._running.items():
+            if held is None or self._reads[held] <= 0:
+                self._running[name] = value
+                return name
+        return None
+
+
+def _spares() -> Iterable[str]:
+    name = _SPARE
+    while True:
+        yield name
+        name += "_"

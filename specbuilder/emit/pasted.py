@@ -28,6 +28,6 @@ class Pasted(Record):
 
 def pasted(kinds: Iterable[Node]) -> Pasted:
     """What these kinds need."""
-    helpers = dict.fromkeys(text for cls in dict.fromkeys(map(type, kinds)) for text in cls.helpers)
+    helpers = dict.fromkeys(text.strip("\n") for each in dict.fromkeys(kind.helpers for kind in kinds) for text in each)
     imports = tuple(sorted(text for text in helpers if _IMPORT.match(text)))
     return Pasted(imports, tuple(text for text in helpers if not _IMPORT.match(text)))

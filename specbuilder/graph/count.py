@@ -1,4 +1,7 @@
-"""TypedGraph to Report: what the network weighs and costs, by node and by role. Declared shapes only; nothing is built."""
+"""TypedGraph to Report: what the network weighs and costs, by node and by role. Declared shapes only; nothing is built.
+
+A tensor is counted where it is owned: a node that uses the weights of another one, or a tensor that is tied to another one, weighs nothing.
+"""
 
 from __future__ import annotations
 
@@ -73,15 +76,16 @@ def count(graph: TypedGraph) -> Report:
     batch = batch_symbol(graph)
     roles: Counter[str] = Counter()
     for node in graph.nodes:
-        for parameter in node.parameters.values():
+        for parameter in node.owned.values():
             roles[parameter.role] += prod(parameter.shape)
     rows = tuple(_row(node, batch) for node in graph.nodes)
-    owned = [tensor for node in graph.nodes for tensor in (*node.parameters.values(), *node.buffers.values())]
+    buffers = [buffer for node in graph.nodes if node.shares is None for buffer in node.buffers.values()]
+    owned = [*(parameter for node in graph.nodes for parameter in node.owned.values()), *buffers]
     return Report(
         rows=rows,
         parameters=sum(row.parameters for row in rows),
         parameters_by_role=dict(sorted(roles.items())),
-        buffers=sum(prod(buffer.shape) for node in graph.nodes for buffer in node.buffers.values()),
+        buffers=sum(prod(buffer.shape) for buffer in buffers),
         flops=sum((row.flops for row in rows), start=0),
         bytes=sum(prod(tensor.shape) * _BYTES[tensor.dtype] for tensor in owned),
     )
@@ -95,7 +99,7 @@ def _row(node: GraphNode, batch: str | None) -> Row:
         path=node.name,
         kind=node.kind.kind,
         output=output,
-        parameters=sum(prod(parameter.shape) for parameter in node.parameters.values()),
+        parameters=sum(prod(parameter.shape) for parameter in node.owned.values()),
         flops=substitute(flops, {batch: 1}) if batch is not None else flops,
     )
 

@@ -2,36 +2,86 @@
 
 One walk suffices because references point backwards: when a node is reached, everything it reads has its type. A node that fails gives Unknown values,
 and whatever reads those stays quiet, so that one mistake is told once. Does not import torch, and does not look at `data` or `train`.
+
+This file walks lists: of the model, of blocks, of `sequence`, `residual` and `branches`. `wire` says what a node reads, `leaf` makes a node of a kind,
+`bind` holds what enters a block against its declaration, `size` counts before anything is made.
 """
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from specbuilder.catalogue import lookup
+from specbuilder.catalogue import demands, lookup
 from specbuilder.catalogue.contract import Node, Refusal
+from specbuilder.catalogue.declared import MISFIT, fields_of, fit
 from specbuilder.catalogue.fields import shown
-from specbuilder.diagnostics import Diagnostics, InternalError, Related, Span
-from specbuilder.graph.chain import Chain
-from specbuilder.graph.copies import MOST_NODES, Columns, CopiesFound, rows_of
-from specbuilder.graph.graph import Arrival, GraphNode, Path, TypedGraph, Value
-from specbuilder.graph.scope import Named, Produced, Scope
+from specbuilder.diagnostics import Diagnostics, Related
+from specbuilder.graph.bind import bind
+from specbuilder.graph.copies import row, rows_of
+from specbuilder.graph.environment import Environment, Names
+from specbuilder.graph.facts import Facts, facts_of
+from specbuilder.graph.findings import Findings
+from specbuilder.graph.formula import Computation, compute
+from specbuilder.graph.graph import Arrival, Path, TypedGraph, Value
+from specbuilder.graph.growing import DEEPEST_NESTING, DEEPEST_RECURSION, MOST_NODES, Growing
+from specbuilder.graph.initialise import initialise
+from specbuilder.graph.leaf import Leaves, unknown
+from specbuilder.graph.operands import FormulaProblems
+from specbuilder.graph.place import Place
+from specbuilder.graph.scope import Named, Output, Produced, ReferenceProblem, Scope
+from specbuilder.graph.size import Sizes
 from specbuilder.graph.variables import Variables
 from specbuilder.graph.wire import Wiring, each
-from specbuilder.language.decode import check_name
-from specbuilder.language.tree import Deferred, Entry, NodeTree, SpecTree, Use
-from specbuilder.language.uses import finish, unknown_help
-from specbuilder.language.values import Undefined, resolve
-from specbuilder.shapes import DimError, Poly, Requirement, TensorType, at_least, parse_type, strongest
+from specbuilder.language.blocks import BlockKind
+from specbuilder.language.nodes import check_name, with_arguments
+from specbuilder.language.tree import (
+    BlockTree,
+    BranchesTree,
+    ComputeTree,
+    Deferred,
+    Entry,
+    ListTree,
+    NodeArgument,
+    NodesArgument,
+    NodeTree,
+    OutputTree,
+    ShareTree,
+    SpecTree,
+    Use,
+)
+from specbuilder.language.uses import PRIMARY, finish
+from specbuilder.language.values import Undefined, part, resolve
+from specbuilder.language.vocabulary import Vocabulary
+from specbuilder.records import Record
+from specbuilder.shapes import Dim, DimError, Poly, TensorType, parse_type, same_shape, strongest, substitute, symbol
+
+_FRAMES = 40_000
+"""Python frames that the deepest nesting may need; these are frames of Python alone, which cost no stack of the process."""
 
 
 def expand(tree: SpecTree, variables: Variables, diagnostics: Diagnostics) -> TypedGraph | None:
     """The typed graph, or None when anything in the model is wrong."""
     before = diagnostics.errors
-    graph = _Walk(tree, variables, diagnostics).graph()
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, _FRAMES))
+    try:
+        graph = _Walk(tree, variables, diagnostics).graph()
+        if diagnostics.errors == before:
+            graph = initialise(graph, tree.model.init, variables, variables.names, diagnostics)
+    finally:
+        sys.setrecursionlimit(limit)
     return None if tree.model.is_wrong or diagnostics.errors > before else graph
+
+
+class Made(Record, identity=True):
+    """How a node was made, so that `share` can call it again."""
+
+    node: NodeTree
+    path: Path
+    place: Place
 
 
 class _Walk:
@@ -40,55 +90,75 @@ class _Walk:
     def __init__(self, tree: SpecTree, variables: Variables, diagnostics: Diagnostics) -> None:
         self.tree = tree
         self.variables = variables
-        self.diagnostics = CopiesFound(diagnostics)
-        self.nodes: list[GraphNode] = []
-        self.requirements: list[Requirement] = []
-        self.chain = Chain()
-        self.wiring = Wiring(self.diagnostics)
-        self.budget = MOST_NODES
+        self.vocabulary = Vocabulary(tree.blocks)  # type: ignore[arg-type]  # decode puts blocks there
+        self.findings = Findings(diagnostics)
+        self.growing = Growing()
+        self.leaves = Leaves(self.growing, self.findings)
+        self.wiring = Wiring(self.findings)
+        self.sizes = Sizes(tree, variables)
+        self.recursion = 0
 
     def graph(self) -> TypedGraph:
         inputs = tuple(self._inputs())
-        scope = Scope(entry=inputs)
+        facts = facts_of(self.tree.model.where, [value.type for value in inputs if value is not None], self.variables, self.findings)
+        inputs = tuple(self._with_facts(value, facts) for value in inputs)
         for value, written in zip(inputs, self.tree.model.inputs, strict=True):
-            scope.named[written.name] = Named((Produced({"": value}),), written.span)
-        self.walk_list(self.tree.model.nodes, scope, prefix=())
-        outputs = self._outputs(scope)
+            if value is not None:
+                self.growing.chain.begin(value, written.name, written.span)
+        self.growing.requirements += facts.requirements
+        present = tuple(value for value in inputs if value is not None)
+        scope = Scope(entry=present, is_told=not present)
+        for value, written in zip(inputs, self.tree.model.inputs, strict=True):
+            produced = Produced({"": value}) if value is not None else Produced({}, is_absent=True, is_off_chain=True)
+            scope.named[written.name] = Named((produced,), written.span)
+        sizes = {name: symbol(name) for value in present if value.type is not None for name in sorted(value.type.symbols)} | facts.sizes
+        place = Place(Environment(sizes, self.variables) if sizes else self.variables, scope, ())
+        nodes = self.tree.model.nodes
+        if not nodes or self._may_make(self.sizes.of_list(nodes), self.sizes.heaviest(nodes)):
+            self.walk_list(nodes, place)
+        outputs = self._outputs(place)
         self._unused(scope, outputs)
         return TypedGraph(
             name=self.tree.name,
             description=self.tree.description,
-            inputs=inputs,
-            nodes=tuple(self.nodes),
-            items=tuple(self.nodes),
+            inputs=present,
+            nodes=tuple(self.growing.nodes),
+            items=self.growing.items,
             outputs=outputs,
-            requirements=strongest(self.requirements),
+            requirements=strongest(self.growing.requirements),
         )
 
-    def _inputs(self) -> Iterator[Value]:
+    def _inputs(self) -> Iterator[Value | None]:
         for written in self.tree.model.inputs:
-            value = Value((written.name,), self._input_type(written.type))
-            self.chain.begin(value, written.name, written.span)
-            yield value
+            if not self._is_present(written.when, self.variables):
+                yield None
+                continue
+            yield Value((written.name,), self._type(written.type, self.variables))
 
-    def _input_type(self, written: TensorType | Deferred | None) -> TensorType | None:
+    def _with_facts(self, value: Value | None, facts: Facts) -> Value | None:
+        if value is None or value.type is None or not facts.sizes:
+            return value
+        return value.replace(type=value.type.with_shape(tuple(substitute(dim, facts.sizes) for dim in value.type.shape)))
+
+    def _type(self, written: TensorType | Deferred | None, names: Names) -> TensorType | None:
         if not isinstance(written, Deferred):
             return written
         try:
-            text = str(resolve(written, self.variables, self.variables.names, self.diagnostics))
+            text = str(resolve(written, names, names.names, self.findings))
         except Undefined:
             return None
         try:
             return parse_type(text)
         except DimError as error:
-            self.diagnostics.error("SB0502", f"{error.message}, in `{text}`", written.scalar.span)
+            self.findings.error("SB0502", f"{error.message}, in `{text}`", written.scalar.span)
             return None
 
     # Lists and copies ------------------------------------------------------------------------------------------------
 
-    def walk_list(self, nodes: Sequence[NodeTree], scope: Scope, prefix: Path) -> None:
-        """Walks one list of nodes; its names and its last value are in `scope` afterwards."""
-        kinds = [self._kind_name(node.use) for node in nodes]
+    def walk_list(self, nodes: Sequence[NodeTree], place: Place) -> None:
+        """Walks one list of nodes; its names and its last value are in the scope afterwards."""
+        scope = place.scope
+        kinds = [self._kind_name(node, place.names) for node in nodes]
         scope.unnamed = Counter(kind for node, kind in zip(nodes, kinds, strict=True) if node.name is None)
         named = {str(node.name.value): node.name.span for node in reversed(nodes) if node.name and not node.name.is_deferred}
         scope.later = {kind: node.span for node, kind in zip(nodes, kinds, strict=True) if node.name is None and scope.unnamed[kind] == 1} | named
@@ -99,47 +169,81 @@ class _Walk:
             if node.name is None and numbers[kind] > 1 and auto not in scope.named:
                 scope.counted.add(auto)
             scope.own = auto if node.name is None else None if node.name.is_deferred else str(node.name.value)
-            self._walk_node(node, auto, scope, prefix)
+            self._walk_node(node, auto, place)
+            if self.growing.is_full:
+                return
         scope.own = None
 
-    def _kind_name(self, use: Use) -> str:
-        if isinstance(use.kind, str):
-            return use.kind
+    def _kind_name(self, node: NodeTree, names: Names) -> str:
+        """What an unnamed node is called: its kind."""
+        if not isinstance(node.body, Use) or isinstance(node.body.kind, str):
+            return node.title
         try:
-            return str(resolve(use.kind, self.variables, self.variables.names, Diagnostics()))
+            value = resolve(node.body.kind, names, names.names, Diagnostics())
         except (Undefined, KeyError):
             return "unknown"
+        if isinstance(value, NodeArgument):
+            return value.use.title if isinstance(value.use.kind, str) else "node"
+        return "nodes" if isinstance(value, NodesArgument) else str(value)
 
-    def _walk_node(self, node: NodeTree, auto: str, scope: Scope, prefix: Path) -> None:
-        rows = rows_of(node.repeat, self.variables, self.diagnostics, self.budget)
-        self.budget -= len(rows) if node.repeat is not None else 0
+    def _walk_node(self, node: NodeTree, auto: str, place: Place) -> None:
+        word, copies = ("each", node.each) if node.each is not None else ("repeat", node.repeat)
+        rows = rows_of(word, copies, place.names, self.findings)
+        if copies is not None and not self._may_make(len(rows) * self.sizes.of_node(node), copies.span):
+            rows = rows[:1]
         names: dict[str, list[Produced]] = {}
-        is_repeated = node.repeat is not None
         keeps_own_name = node.name is not None and node.name.is_deferred
+        is_counted = copies is not None and not keeps_own_name
         produced: Produced | None = None
-        for position, row in enumerate(rows):
-            columns = Columns(self.variables, row)
-            self.diagnostics.begin()
-            name = self._name(node, auto, columns)
-            path = (*prefix, name) if not is_repeated or keeps_own_name else (*prefix, name, position)
+        if copies is not None:
+            self.findings.begin()
+        for position in range(len(rows)):
+            if position:
+                self.findings.next_copy()
+            values = row(rows, position)
+            here = place.seeing(Environment(values, place.names)) if values else place
+            name = self._name(node, auto, here.names)
+            path = (*place.prefix, name, position) if is_counted and not node.is_shared else (*place.prefix, name)
+            self.growing.sharing += node.is_shared and position > 0
             # The next copy takes the default output of this one in place of its first input; `prev` stays the node before.
-            produced = self._walk_copy(node, path, columns, scope, produced.default if produced is not None else None)
+            carried = produced.default if produced is not None and word == "repeat" and copies is not None else None
+            produced = self._walk_copy(node, path, here, carried, is_copy=copies is not None)
+            self.growing.sharing -= node.is_shared and position > 0
             names.setdefault(name, []).append(produced)
-        self.diagnostics.end()
-        scope.previous = produced
-        for name, copies in names.items():
-            self._declare(name, Named(tuple(copies), node.span, is_repeated and not keeps_own_name), node, scope)
+            if self.growing.is_full:
+                break
+        if copies is not None:
+            self.findings.end_copies()
+        assert produced is not None
+        if node.each is not None:
+            produced = self._as_list(node, [copy for found in names.values() for copy in found], (*place.prefix, next(iter(names))), place)
+        if not produced.is_off_chain:
+            place.scope.previous = produced
+        for name, found in names.items():
+            if node.each is not None and node.merge is not None:
+                named = Named((produced,), node.span)
+            else:
+                named = Named(tuple(found), node.span, is_counted, is_list=node.each is not None)
+            self._declare(name, named, node, place.scope)
 
-    def _name(self, node: NodeTree, auto: str, columns: Columns) -> str:
+    def _may_make(self, count: int, span: Any) -> bool:
+        """Whether so many nodes may still be made; told when not."""
+        if self.growing.is_full or count <= MOST_NODES - len(self.growing.nodes):
+            return not self.growing.is_full
+        self.growing.is_full = True
+        self.findings.error("SB0601", f"this asks for {count:,} nodes, but a network has at most {MOST_NODES:,}", span)
+        return False
+
+    def _name(self, node: NodeTree, auto: str, names: Names) -> str:
         if node.name is None:
             return auto
         if not node.name.is_deferred:
             return str(node.name.value)
         try:
-            name = str(resolve(node.name.value, columns, columns.names, self.diagnostics))
+            name = str(resolve(node.name.value, names, names.names, self.findings))
         except Undefined:
             return auto
-        return name if check_name(name, node.name.span, self.diagnostics) else auto
+        return name if check_name(name, node.name.span, self.findings) else auto
 
     def _declare(self, name: str, named: Named, node: NodeTree, scope: Scope) -> None:
         span = node.name.span if node.name is not None else node.span
@@ -148,7 +252,7 @@ class _Walk:
             # An exclusive pair (`when: $a`, `when: $(not a)`) may share a name: it means the one that is there.
             scope.named[name] = earlier if named.is_absent else named
         elif earlier is not None:
-            self.diagnostics.error(
+            self.findings.error(
                 "SB0304",
                 f"the name `{name}` is taken",
                 span,
@@ -156,184 +260,413 @@ class _Walk:
                 related=(Related(span=earlier.span, message="first used here"),),
             )
         else:
-            scope.named[name] = Named(named.copies, span, named.is_repeated)
+            scope.named[name] = named.replace(span=span)
+
+    def _as_list(self, node: NodeTree, copies: list[Produced], path: Path, place: Place) -> Produced:
+        """What the copies of `each` give together: a list, or what `merge` makes of it."""
+        values = tuple(value for copy in copies for value in each(copy.default))
+        return Produced({"": values}) if node.merge is None else self._merged(node, node.merge, values, path, place)
+
+    def _merged(self, node: NodeTree, merge: Use, values: tuple[Value, ...], path: Path, place: Place) -> Produced:
+        cls = self._class(merge, place)
+        kind = self._instance(merge, cls, place) if cls is not None else None
+        if cls is None or kind is None:
+            return unknown(path, ("",))
+        arrivals = self.wiring.joined(cls.inputs, values)
+        if arrivals is None:
+            self.findings.error("SB0303", f"`{merge.title}` reads {len(cls.inputs)} tensors, but {len(values)} are to be merged", merge.span)
+            return unknown(path, ("",))
+        joining = NodeTree(merge, name=node.name)
+        if isinstance(kind, BlockKind):
+            return self._block(joining, kind, arrivals, path, place, is_copy=False)
+        return self.leaves.grow(joining, kind, arrivals, path, place)
 
     # One copy --------------------------------------------------------------------------------------------------------
 
-    def _walk_copy(self, node: NodeTree, path: Path, columns: Columns, scope: Scope, carried: Value | None) -> Produced:
-        if not self._is_present(node.when, columns):
-            return Produced({"": carried or self.wiring.first(node, columns, scope)}, is_absent=True)
-        cls = self._class(node.use, columns)
-        if cls is None:
-            self.wiring.mark_read(node, columns, scope)
-            return self._unknown(path, Node)
-        arrivals = self.wiring.arrivals(node, cls, columns, scope, carried)
-        kind = self._instance(node.use, cls, columns)
-        if arrivals is None or kind is None:
-            return self._unknown(path, cls)
-        if any(value.type is None for arrival in arrivals for value in each(arrival)):
-            return self._unknown(path, cls)
-        return self._infer(node, kind, arrivals, path)
+    def _walk_copy(self, node: NodeTree, path: Path, place: Place, carried: Output | None, *, is_copy: bool) -> Produced:
+        if not self._is_present(node.when, place.names):
+            cls = node.body.cls if isinstance(node.body, Use) else None
+            if cls is not None and issubclass(cls, Node) and cls.is_off_chain:
+                return Produced({}, is_absent=True, is_off_chain=True)
+            return Produced({"": carried if carried is not None else self.wiring.first(node, place)}, is_absent=True)
+        produced = self._body(node, path, place, place, carried, is_copy=is_copy)
+        if node.type is not None:
+            self._assert_type(node, node.type, produced, place)
+        return produced.replace(made=Made(node, path, place))
 
-    def _unknown(self, path: Path, cls: type[Node]) -> Produced:
-        names = cls.outputs
-        return Produced({name if len(names) > 1 else "": Value(path, None, name if len(names) > 1 else "") for name in names})
+    def _body(self, node: NodeTree, path: Path, place: Place, there: Place, carried: Output | None, *, is_copy: bool) -> Produced:
+        """What a node is. It reads in `place`; what it says means what it means `there`, which is another place where it is shared or handed in."""
+        match node.body:
+            case Use():
+                return self._use(node, node.body, path, place, there, carried, is_copy=is_copy)
+            case ListTree():
+                return self._open_list(node, node.body, path, place, there, carried, is_copy=is_copy)
+            case BranchesTree():
+                return self._branches(node, node.body, path, place, there, carried, is_copy=is_copy)
+            case ComputeTree():
+                return self._compute(node, node.body, path, there, carried)
+            case ShareTree():
+                return self._share(node, node.body, path, place, carried)
 
-    def _is_present(self, when: Entry | None, columns: Columns) -> bool:
+    def _is_present(self, when: Entry | None, names: Names) -> bool:
         if when is None:
             return True
         try:
-            value = resolve(when.value, columns, columns.names, self.diagnostics)
+            value = resolve(when.value, names, names.names, self.findings)
         except Undefined:
             return True
         if isinstance(value, bool):
             return value
         help = f"write `{'true' if value else 'false'}`" if value in (0, 1) else "such as `when: $(depth > 2)`"
-        self.diagnostics.error("SB0203", f"`when` wants true or false, but this is {shown(value)}", when.span, help=help)
+        self.findings.error("SB0203", f"`when` wants true or false, but this is {shown(value)}", when.span, help=help)
         return True
 
-    def _class(self, use: Use, columns: Columns) -> type[Node] | None:
-        if not isinstance(use.kind, Deferred):
-            return use.cls  # type: ignore[return-value]  # the family of a node's use is `node`
+    def _assert_type(self, node: NodeTree, written: Entry, produced: Produced, place: Place) -> None:
+        """`type`: what the node is said to give."""
+        value = produced.default
         try:
-            name = resolve(use.kind, columns, columns.names, self.diagnostics)
+            text = str(resolve(written.value, place.names, place.names.names, self.findings))
+            wanted = parse_type(text)
+        except Undefined:
+            return
+        except DimError as error:
+            self.findings.error("SB0502", error.message, written.span, help="a type is dtype and sizes, such as `float32[B, 10]`")
+            return
+        if not isinstance(value, Value):
+            self.findings.error("SB0404", f"`type` says {wanted}, but `{node.title}` gives a list of {len(value)}", written.span)
+        elif value.type is not None and (wanted.dtype != value.type.dtype or same_shape(wanted.shape, value.type.shape) is not True):
+            message = f"`type` says {wanted}, but `{node.title}` gives {value.type}"
+            self.findings.error("SB0404", message, written.span, chain=self.growing.chain.of(value))
+
+    # Kinds and blocks ------------------------------------------------------------------------------------------------
+
+    def _use(self, node: NodeTree, use: Use, path: Path, place: Place, there: Place, carried: Output | None, *, is_copy: bool) -> Produced:
+        if isinstance(use.kind, Deferred) and isinstance(given := self._named_kind(use, there), (NodeArgument, NodesArgument)):
+            return self._argument(node, use, given, path, place, there, carried, is_copy=is_copy)
+        cls = self._class(use, there)
+        if cls is None:
+            self.wiring.mark_read(node, place)
+            return unknown(path, ("",))
+        kind = self._instance(use, cls, there)
+        return self._apply(node, cls, kind, path, place, carried, is_copy=is_copy)
+
+    def _apply(
+        self, node: NodeTree, cls: type[Node], kind: Node | None, path: Path, place: Place, carried: Output | None, *, is_copy: bool
+    ) -> Produced:
+        arrivals = self.wiring.arrivals(node, cls.inputs, place, carried)
+        if arrivals is None or kind is None:
+            return unknown(path, _ports_of(cls))
+        if isinstance(kind, BlockKind):
+            return self._block(node, kind, arrivals, path, place, is_copy=is_copy)
+        return self.leaves.grow(node, kind, arrivals, path, place)
+
+    def _named_kind(self, use: Use, place: Place) -> Any:
+        assert isinstance(use.kind, Deferred)
+        try:
+            return resolve(use.kind, place.names, place.names.names, self.findings)
         except Undefined:
             return None
-        cls = lookup.find("node", name) if isinstance(name, str) else None
+
+    def _class(self, use: Use, place: Place) -> type[Node] | None:
+        if not isinstance(use.kind, Deferred):
+            return use.cls  # type: ignore[return-value]  # the family of a node's use is `node`
+        name = self._named_kind(use, place)
+        if name is None:
+            return None
+        cls = self.vocabulary.find("node", name) if isinstance(name, str) else None
         if cls is None:
             message = f"unknown kind of node `{name}`" if isinstance(name, str) else f"a kind is wanted here, but this is {shown(name)}"
-            self.diagnostics.error("SB0205", message, use.span, help=unknown_help("node", str(name)))
+            self.findings.error("SB0205", message, use.span, help=self.vocabulary.unknown("node", str(name)))
         return cls  # type: ignore[return-value]
 
-    def _instance(self, use: Use, cls: type[Node], columns: Columns) -> Node | None:
+    def _instance(self, use: Use, cls: type[Node], place: Place) -> Node | None:
         if use.instance is not None:
             return use.instance  # type: ignore[return-value]
         if use.is_wrong:
             return None
+        if use.cls is None:
+            use = with_arguments(use, cls, self.vocabulary, self.findings)
+        values = self._values(use, cls, place)
+        return None if values is None else finish(use, cls, values, self.findings)  # type: ignore[return-value]
+
+    def _values(self, use: Use, cls: type[Node], place: Place) -> dict[str, Any] | None:
+        """The fields of a use with their values; None when one of them cannot be had, which has been told."""
         values: dict[str, Any] = {}
         is_whole = True
+        fields = fields_of(cls)
         for name, entry in use.fields.items():
+            if isinstance(entry.value, (NodeArgument, NodesArgument)):
+                values[name] = entry.value if entry.value.place is not None else entry.value.replace(place=place)
+                continue
             try:
-                values[name] = resolve(entry.value, columns, columns.names, self.diagnostics)
+                values[name] = resolve(entry.value, place.names, place.names.names, self.findings)
             except Undefined:
                 is_whole = False
-        if not is_whole:
-            return None
-        for name, value in values.items():
-            if isinstance(value, Poly):
-                span = use.fields[name].span
-                self.diagnostics.error("SB0505", f"`{name}` must be known when the network is built, but `{value}` depends on what arrives", span)
-                return None
-        return finish(use, cls, values, self.diagnostics)  # type: ignore[return-value]
+                continue
+            wanted = fields.get(cls.primary if name == PRIMARY and cls.primary else name)
+            if isinstance(values[name], Poly) and (wanted is None or fit(wanted.annotation, values[name]) is MISFIT):
+                message = f"`{name or cls.primary}` must be known when the network is built, but `{values[name]}` depends on what arrives"
+                self.findings.error("SB0505", message, entry.span)
+                is_whole = False
+        return values if is_whole else None
 
-    # Types -----------------------------------------------------------------------------------------------------------
+    def _argument(
+        self,
+        node: NodeTree,
+        use: Use,
+        given: NodeArgument | NodesArgument,
+        path: Path,
+        place: Place,
+        here: Place,
+        carried: Output | None,
+        *,
+        is_copy: bool,
+    ) -> Produced:
+        """A param of type `node` or `nodes` in the place of a kind. What it says was written elsewhere, and means what it means there."""
+        # A default stands in the head of its block, where only the variables of the file are known.
+        there = given.place if isinstance(given.place, Place) else Place(self.variables, Scope(entry=()), path)
+        if isinstance(given, NodesArgument):
+            if use.fields:
+                self.findings.error("SB0203", f"`{use.title}` is a list of nodes and takes no fields", use.span)
+            return self._open_list(node, given.nodes, path, place, there, carried, is_copy=is_copy)
+        inner = given.use
+        if isinstance(inner.kind, Deferred) and isinstance(further := self._named_kind(inner, there), (NodeArgument, NodesArgument)):
+            return self._argument(node, inner, further, path, place, there, carried, is_copy=is_copy)
+        cls = self._class(inner, there)
+        if cls is None or inner.is_wrong:
+            self.wiring.mark_read(node, place)
+            return unknown(path, ("",))
+        there_values = self._values(with_arguments(inner, cls, self.vocabulary, self.findings), cls, there)
+        added = with_arguments(use, cls, self.vocabulary, self.findings)
+        here_values = self._values(added, cls, here)
+        kind: Node | None = None
+        if there_values is not None and here_values is not None:
+            for name in here_values.keys() & there_values.keys():
+                self.findings.error("SB0203", f"`{name}` is given twice: with the node that was handed in, and here", added.fields[name].key)
+                here_values.pop(name)
+            whole = added.replace(fields={**inner.fields, **added.fields})
+            kind = finish(whole, cls, {**there_values, **here_values}, self.findings)  # type: ignore[assignment]
+        return self._apply(node, cls, kind, path, place, carried, is_copy=is_copy)
 
-    def _infer(self, node: NodeTree, kind: Node, arrivals: tuple[Arrival, ...], path: Path) -> Produced:
-        types = tuple(
-            None if arrival is None else arrival.type if isinstance(arrival, Value) else tuple(value.type for value in arrival)
-            for arrival in arrivals
-        )
-        try:
-            given = kind.infer(*types)
-            outputs = given if isinstance(given, tuple) else (given,)
-            self._require(node, kind, outputs, types)
-            parameters, buffers, source = kind.parameters(*types), kind.buffers(*types), kind.source(*types)
-            for remark in kind.remarks(*types):
-                self.diagnostics.warning(remark.code, remark.message, node.span, help=remark.help)
-        except Refusal as refusal:
-            self._refuse(refusal, node, kind, arrivals)
-            return self._unknown(path, type(kind))
-        except DimError as error:
-            self._refuse(Refusal(error.message), node, kind, arrivals)
-            return self._unknown(path, type(kind))
-        except Exception as error:
-            raise InternalError("infer", f"the rule of `{kind.kind}` failed: {error!r}", ".".join(map(str, path))) from error
-        names = kind.outputs if len(outputs) == len(kind.outputs) else tuple(map(str, range(len(outputs))))
-        ports = {
-            name if len(outputs) > 1 else "": Value(path, type, name if len(outputs) > 1 else "") for name, type in zip(names, outputs, strict=True)
-        }
-        made = GraphNode(
-            path=path,
-            kind=kind,
-            inputs=arrivals,
-            outputs=tuple(ports.values()),
-            span=node.span,
-            is_named=node.name is not None,
-            parameters=parameters,
-            buffers=buffers,
-            source=source,
-        )
-        self.nodes.append(made)
-        self.chain.extend(made)
+    def _block(self, node: NodeTree, kind: BlockKind, arrivals: tuple[Arrival, ...], path: Path, place: Place, *, is_copy: bool) -> Produced:
+        block = type(kind).block
+        if any(value.type is None for arrival in arrivals for value in each(arrival)):
+            return unknown(path, _ports_of(type(kind)))
+        if not self._may_nest(node, block.name):
+            return unknown(path, _ports_of(type(kind)))
+        params = {name: getattr(kind, name) for name in fields_of(type(kind))}
+        entered: dict[str, Output] = {each.name: arrival for each, arrival in zip(block.inputs, arrivals, strict=True) if arrival is not None}
+        sizes = self._bound(node, block, entered, Environment(params, self.variables))
+        if sizes is None:
+            return unknown(path, _ports_of(type(kind)))
+        self.findings.begin()
+        self.recursion += 1
+        lets = Variables(block.lets, self.findings, Environment({**sizes, **params}, self.variables))
+        scope = Scope(entry=tuple(entered.values()), is_block=True)
+        for each_input in block.inputs:
+            scope.named[each_input.name] = Named((Produced({"": entered[each_input.name]}),), each_input.span)
+        inner = Place(lets, scope, path)
+        self.growing.open_part()
+        self.walk_list(block.nodes, inner)
+        ports = self._block_outputs(block, inner, path)
+        arguments = {name: value for name, value in params.items() if not isinstance(value, (NodeArgument, NodesArgument))}
+        self.growing.close_part(path, block.name, block.span, {**sizes, **lets.known, **arguments}, entered, ports, is_copy=is_copy)
+        self.recursion -= 1
+        self.findings.end_use(block.name, node.span)
         return Produced(ports)
 
-    def _require(self, node: NodeTree, kind: Node, outputs: tuple[TensorType, ...], types: tuple[Any, ...]) -> None:
-        """Every size is at least 1, and whatever else the kind asks for; what no size can meet is refused."""
-        wanted = [Requirement(dim, 1) for output in outputs for dim in output.shape]
-        for requirement in (*wanted, *kind.requirements(*types)):
-            dim, minimum = requirement.dim, requirement.minimum
-            if isinstance(dim, int):
-                if dim < minimum:
-                    raise Refusal(f"`{kind.kind}` would give a tensor of size {dim}: {outputs[0].shape_text}", code="SB0402")
-            elif (met := at_least(dim, minimum)) is None:
-                self.requirements.append(requirement)
-            elif not met:
-                raise Refusal(f"`{kind.kind}` would need {requirement}, which no size meets", code="SB0402")
+    def _may_nest(self, node: NodeTree, name: str) -> bool:
+        if self.growing.is_full:
+            return False
+        if self.recursion >= DEEPEST_RECURSION or self.growing.depth >= DEEPEST_NESTING:
+            self.growing.is_full = True
+            deep = f"{DEEPEST_RECURSION} blocks" if self.recursion >= DEEPEST_RECURSION else f"{DEEPEST_NESTING} lists"
+            help = f"does `{name}` use itself without an end? End it with `when`, such as `when: $(depth > 0)`"
+            self.findings.error("SB0602", f"more than {deep} within one another", node.span, help=help)
+            return False
+        return True
 
-    def _refuse(self, refusal: Refusal, node: NodeTree, kind: Node, arrivals: tuple[Arrival, ...]) -> None:
-        blamed = self._blamed(refusal, kind, arrivals)
-        self.diagnostics.error(
-            refusal.code,
-            refusal.message,
-            self._blame_span(refusal, node),
-            help=refusal.help,
-            chain=self.chain.of(blamed) if blamed is not None else (),
-            path=f"model.nodes.{self.tree.model.nodes.index(node)}" if node in self.tree.model.nodes else "",
-        )
+    def _bound(self, node: NodeTree, block: BlockTree, entered: Mapping[str, Output], names: Names) -> dict[str, Dim] | None:
+        """The sizes that the inputs of a block bind; None after a mistake."""
+        sizes: dict[str, Dim] = {}
+        for declared in block.inputs:
+            if declared.type is None:
+                continue
+            output = entered[declared.name]
+            try:
+                text = str(resolve(declared.type.value, names, names.names, self.findings))
+                sizes = bind(block.name, declared.name, text, output, sizes)
+            except Undefined:
+                return None
+            except DimError as error:
+                self.findings.error("SB0502", error.message, declared.type.span, help='such as "[B, C, H, W]" or "float32[B, T]"')
+                return None
+            except Refusal as refusal:
+                chain = self.growing.chain.of(output) if isinstance(output, Value) else ()
+                related = (Related(declared.type.span, "declared here"),)
+                span = node.reads.span if node.reads is not None else node.span
+                self.findings.error(refusal.code, refusal.message, span, chain=chain, related=related, help=refusal.help)
+                return None
+        return sizes
 
-    def _blamed(self, refusal: Refusal, kind: Node, arrivals: tuple[Arrival, ...]) -> Value | None:
-        ports = {port.name: arrival for port, arrival in zip(kind.inputs, arrivals, strict=True)}
-        arrival = ports.get(refusal.port or "", arrivals[0] if arrivals else None)
-        if isinstance(arrival, tuple):
-            return arrival[refusal.item or 0] if arrival else None
-        return arrival
+    def _block_outputs(self, block: BlockTree, place: Place, path: Path) -> dict[str, Output]:
+        if block.outputs is None:
+            return {"": place.scope.previous.default if place.scope.previous is not None else next(iter(place.scope.entry), Value(path, None))}
+        ports: dict[str, Output] = {}
+        for written in block.outputs:
+            found = [self.wiring.find(reference, place) for reference in written.references]
+            name = written.name or _port_name(written)
+            if None in found:
+                ports[name] = Value(path, None)
+            elif written.is_list or (len(found) == 1 and found[0] is not None and found[0].form != "one"):
+                ports[name] = tuple(value for one in found if one is not None for value in one.values)
+            else:
+                assert found[0] is not None
+                ports[name] = found[0].output
+        return ports
 
-    def _blame_span(self, refusal: Refusal, node: NodeTree) -> Span:
-        fields = node.use.fields
-        if refusal.field is not None and refusal.field in fields:
-            return fields[refusal.field].span
-        reads = node.reads
-        if refusal.port is not None and reads is not None:
-            if reads.named and refusal.port in reads.named:
-                references = reads.named[refusal.port]
-                return references[min(refusal.item or 0, len(references) - 1)].span
-            if reads.ordered:
-                return reads.ordered[refusal.item].span if refusal.item is not None and refusal.item < len(reads.ordered) else reads.span
-        return node.span
+    # Lists in the place of a node ------------------------------------------------------------------------------------
+
+    def _open_list(
+        self, node: NodeTree, body: ListTree, path: Path, place: Place, there: Place, carried: Output | None, *, is_copy: bool
+    ) -> Produced:
+        """`sequence` and `residual`. `there` is where the list was written: for a `nodes` param not where it is used."""
+        entered = self.wiring.entry(node, place, carried)
+        if not self._may_nest(node, body.word):
+            return unknown(path, ("",))
+        out = self._list(body, entered, path, there, is_copy=is_copy)
+        if body.word == "residual":
+            return self._residual(node, entered, out, path)
+        return Produced({"": out})
+
+    def _list(self, body: ListTree, entered: Output | None, path: Path, place: Place, *, is_copy: bool) -> Output:
+        scope = Scope(entry=() if entered is None else (entered,), outer=place.scope)
+        inner = Place(place.names, scope, path)
+        self.growing.open_part()
+        self.walk_list(body.nodes, inner)
+        out = scope.previous.default if scope.previous is not None else entered if entered is not None else Value(path, None)
+        columns = place.names.own if isinstance(place.names, Environment) else {}
+        self.growing.close_part(path, None, body.span, columns, {"input": entered}, {"": out}, is_copy=is_copy)
+        return out
+
+    def _residual(self, node: NodeTree, entered: Output | None, out: Output, path: Path) -> Produced:
+        """The list plus its input."""
+        add = lookup.find("node", "add")
+        assert add is not None
+        if not isinstance(entered, Value) or not isinstance(out, Value):
+            if entered is None:
+                self.findings.error("SB0303", "`residual` adds its input, but nothing enters it", node.span, help="name what it reads with `from`")
+            elif isinstance(out, tuple) or isinstance(entered, tuple):
+                self.findings.error("SB0303", "`residual` adds one tensor to another, but a list arrives", node.span)
+            return unknown(path, ("",))
+        self.wiring.used.update((entered, out))
+        if entered.type is None or out.type is None:
+            return unknown(path, ("",))
+        try:
+            if entered.type.dtype != out.type.dtype:
+                raise Refusal(f"`residual` wants its list to keep the type, but {entered.type} enters and {out.type} leaves", code="SB0403")
+            demands.same_shape("residual", entered.type, out.type)
+        except Refusal as refusal:
+            message = refusal.message.replace("wants equal shapes, found", "adds its input to what its list gives: equal shapes are wanted, found")
+            help = refusal.help or "let the list end with as many features as it begins with, or write the sum out with `add`"
+            self.findings.error("SB0403", message, node.span, chain=self.growing.chain.of(out), help=help)
+            return unknown(path, ("",))
+        return self.leaves.grow(node, add(), ((entered, out),), path, Place(self.variables, Scope(entry=()), ()))  # type: ignore[arg-type]  # add is a node
+
+    def _branches(
+        self, node: NodeTree, body: BranchesTree, path: Path, place: Place, there: Place, carried: Output | None, *, is_copy: bool
+    ) -> Produced:
+        entered = self.wiring.entry(node, place, carried)
+        if not self._may_nest(node, "branches"):
+            return unknown(path, ("",))
+        self.growing.open_part()
+        ports = {name: self._list(branch, entered, (*path, name), there, is_copy=False) for name, branch in body.branches.items()}
+        produced = Produced(ports)
+        if node.merge is not None:
+            values = tuple(value for output in ports.values() for value in each(output))
+            produced = self._merged(node, node.merge, values, path, place)
+        columns = there.names.own if isinstance(there.names, Environment) else {}
+        self.growing.close_part(path, None, body.span, columns, {"input": entered}, produced.ports, is_copy=is_copy)
+        return produced
+
+    def _share(self, node: NodeTree, body: ShareTree, path: Path, place: Place, carried: Output | None) -> Produced:
+        """An earlier node, called again with its weights."""
+        reference = body.reference
+        try:
+            text = str(resolve(reference.text, place.names, place.names.names, self.findings))
+            head, *steps = text.split(".")
+            copies = place.scope.copies_of(head).copies
+        except Undefined:
+            return unknown(path, ("",))
+        except ReferenceProblem as problem:
+            self.wiring.report(problem, reference.span)
+            return unknown(path, ("",))
+        chosen = copies[int(steps[0])] if steps and steps[0].lstrip("-").isdigit() and -len(copies) <= int(steps[0]) < len(copies) else copies[-1]
+        if not isinstance(chosen.made, Made) or len(steps) > 1:
+            help = "name a node of this list; an input cannot be called" if head in ("prev", "input") or chosen.made is None else None
+            self.findings.error("SB0303", f"`share` calls an earlier node again, but `{text}` is none", reference.span, help=help)
+            return unknown(path, ("",))
+        made = chosen.made
+        self.growing.sharing += 1
+        shared = made.node.body.replace(span=node.span) if isinstance(made.node.body, Use) else made.node.body
+        produced = self._body(made.node.replace(body=shared, reads=node.reads, tie=None), made.path, place, made.place, carried, is_copy=False)
+        self.growing.sharing -= 1
+        return produced
+
+    def _compute(self, node: NodeTree, body: ComputeTree, path: Path, place: Place, carried: Output | None) -> Produced:
+        """A formula. It names what it reads itself; in a repeat, `prev` is the copy before."""
+        if node.reads is not None:
+            help = "write its name into the formula"
+            self.findings.error("SB0303", "a formula names what it reads itself", node.reads.span, help=help)
+        if body.formula is None:
+            return unknown(path, ("",))
+
+        def tensors(text: str) -> tuple[Value, ...]:
+            values = each(carried) if carried is not None and text in ("prev", "input") else place.scope.resolve(text).values
+            self.wiring.used.update(values)
+            return values
+
+        try:
+            computed = compute(body.formula, tensors=tensors, statics=place.names, known=place.names.names)
+        except FormulaProblems as problems:
+            for problem in problems.problems:
+                chain = self.growing.chain.of(problem.value) if problem.value is not None else ()
+                related = (Related(span=problem.related[0], message=problem.related[1]),) if problem.related else ()
+                span = part(body.scalar, problem.start, problem.end)
+                self.findings.error(
+                    problem.code, problem.message, span, help=problem.help, chain=chain, related=related, path=".".join(map(str, path))
+                )
+            return unknown(path, ("",))
+        return self.leaves.grow(node, Computation(computed), computed.arrivals, path, place)
 
     # Ends ------------------------------------------------------------------------------------------------------------
 
-    def _outputs(self, scope: Scope) -> dict[str, Value]:
-        written = self.tree.model.outputs
+    def _outputs(self, place: Place) -> dict[str, Value]:
+        written, scope = self.tree.model.outputs, place.scope
         if written is None:
             if not self.tree.model.nodes or scope.previous is None:
                 return {}
-            value = scope.previous.default
             last = self.tree.model.nodes[-1]
-            self.wiring.used.add(value)
-            return {str(value.path[0]) if last.name is not None else "output": value}
+            value = scope.previous.default
+            self.wiring.used.update(each(value))
+            if not isinstance(value, Value):
+                message = f"the last node gives a list of {len(value)} tensors, but an output is one"
+                self.findings.error("SB0303", message, last.span, help="join them with `merge`, or name the outputs")
+                return {}
+            return {_output_name(last, value): value}
         found: dict[str, Value] = {}
         for output in written:
-            values = self.wiring.read((output.reference,), Columns(self.variables, {}), scope)
-            if len(values) != 1:
-                if len(values) > 1:
-                    message = f"an output is one tensor, but `{output.reference.text}` is {len(values)}"
-                    self.diagnostics.error("SB0303", message, output.reference.span, help="name one of them, or join them with `concat`")
+            read = self.wiring.find(output.references[0], place)
+            if read is None:
                 continue
-            name = output.name or _port_name(str(output.reference.text), values[0])
+            if len(read.values) != 1:
+                message = f"an output is one tensor, but `{output.references[0].text}` is {len(read.values)}"
+                self.findings.error("SB0303", message, output.references[0].span, help="name one of them, or join them with `concat`")
+                continue
+            name = output.name or _port_name(output, read.values[0])
             if name in found:
-                self.diagnostics.error("SB0304", f"two outputs are called `{name}`", output.span, help="name them: `outputs: {a: x, b: y}`")
-            found[name] = values[0]
+                self.findings.error("SB0304", f"two outputs are called `{name}`", output.span, help="name them: `outputs: {a: x, b: y}`")
+            found[name] = read.values[0]
         return found
 
     def _unused(self, scope: Scope, outputs: Mapping[str, Value]) -> None:
@@ -341,12 +674,29 @@ class _Walk:
         if any(value.type is None for value in outputs.values()) or not outputs:
             return
         for written in self.tree.model.inputs:
-            if scope.named[written.name].copies[0].default not in self.wiring.used:
-                self.diagnostics.warning("SB0307", f"nothing reads the input `{written.name}`", written.span)
-        for node in self.nodes:
+            ports = scope.named[written.name].copies[0].ports
+            if ports and ports[""] not in self.wiring.used:
+                self.findings.warning("SB0307", f"nothing reads the input `{written.name}`", written.span)
+        for node in self.growing.nodes:
             if not any(value in self.wiring.used for value in node.outputs):
-                self.diagnostics.warning("SB0307", f"nothing reads `{node.name}`, and it is no output", node.span)
+                self.findings.warning("SB0307", f"nothing reads `{node.name}`, and it is no output", node.span)
 
 
-def _port_name(reference: str, value: Value) -> str:
-    return str(value.path[0]) if reference in ("prev", "input") else reference.replace(".", "_").replace("-", "")
+def _ports_of(cls: type[Node]) -> tuple[str, ...]:
+    """The outputs of a kind or block by name."""
+    if issubclass(cls, BlockKind):
+        return tuple(output.name or _port_name(output) for output in cls.block.outputs or ()) or ("",)
+    return cls.outputs
+
+
+def _output_name(last: NodeTree, value: Value) -> str:
+    if last.name is None:
+        return "output"
+    return str(last.name.value) if not last.name.is_deferred else str(value.path[0])
+
+
+def _port_name(output: OutputTree, value: Value | None = None) -> str:
+    reference = str(output.references[0].text)
+    if reference in ("prev", "input"):
+        return str(value.path[0]) if value is not None else reference
+    return reference.replace(".", "_").replace("-", "")

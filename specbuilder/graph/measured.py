@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from specbuilder.catalogue.contract import Node
 from specbuilder.diagnostics import Diagnostic, Diagnostics
+from specbuilder.graph.formula import Computation
 from specbuilder.graph.graph import TypedGraph
+
+
+def _measured(kind: Node) -> tuple[str, ...]:
+    """The kinds of a node that torch was asked about: its own, or those in its formula."""
+    return (kind.kind,) if kind.is_measured else kind.computed.measured if isinstance(kind, Computation) else ()
 
 
 def note_measured(graph: TypedGraph, diagnostics: Diagnostics) -> None:
     """Adds the note, if there is anything to say."""
-    measured = sorted({node.kind.kind for node in graph.nodes if node.kind.is_measured})
+    measured = sorted({name for node in graph.nodes for name in _measured(node.kind)})
     if measured:
         names = ", ".join(f"`{name}`" for name in measured)
         has = "have" if len(measured) > 1 else "has"

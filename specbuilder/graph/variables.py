@@ -1,4 +1,4 @@
-"""`vars`: named values that may be expressions over one another, in any order. Each is evaluated once, when first asked for."""
+"""`vars` and `let`: named values that may be expressions over one another, in any order. Each is evaluated once, when first asked for."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from specbuilder.diagnostics import Diagnostics
+from specbuilder.graph.environment import Names
 from specbuilder.language.tree import Entry
 from specbuilder.language.values import Undefined, resolve
 
 
 class Variables:
-    """Looks variables up by name and remembers which were asked for."""
+    """Looks variables up by name and remembers which were asked for. `outer` are the names around a `let`."""
 
-    def __init__(self, entries: Mapping[str, Entry], diagnostics: Diagnostics) -> None:
+    def __init__(self, entries: Mapping[str, Entry], diagnostics: Diagnostics, outer: Names | None = None) -> None:
         self._entries = entries
         self._diagnostics = diagnostics
+        self._outer = outer
         self._values: dict[str, Any] = {name: entry.value for name, entry in entries.items() if not entry.is_deferred}
         self._open: list[str] = []
         self._broken: set[str] = set()
@@ -23,10 +25,17 @@ class Variables:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(self._entries)
+        return (*self._entries, *(self._outer.names if self._outer is not None else ()))
+
+    @property
+    def known(self) -> Mapping[str, Any]:
+        """The own values that have been asked for, or are written as they are."""
+        return self._values
 
     def __call__(self, name: str) -> Any:
         """The value. `KeyError`: there is no such variable; `Undefined`: it cannot be had, and why has been reported."""
+        if self._outer is not None and name not in self._entries:
+            return self._outer(name)
         self.used.add(name)
         if name in self._values:
             return self._values[name]
@@ -54,12 +63,8 @@ class Variables:
         raise Undefined(name)
 
     def check_all(self) -> None:
-        """Evaluates what nothing asked for, so that a mistake in it is told too, and warns of it. Call it when all stages have read what they need."""
-        # Where something is wrong, what would have used a variable may not have been looked at.
-        is_whole = not self._diagnostics.has_errors
+        """Evaluates what nothing asked for, so that a mistake in it is told too. Call it when all stages have read what they need."""
         for name in [name for name in self._entries if name not in self.used]:
-            if is_whole:
-                self._diagnostics.warning("SB0306", f"the variable `{name}` is never used", self._entries[name].key, help="delete it")
             try:
                 self(name)
             except Undefined:

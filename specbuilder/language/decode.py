@@ -12,37 +12,38 @@ from specbuilder.catalogue import lookup
 from specbuilder.catalogue.declared import fields_of
 from specbuilder.catalogue.fields import check, shown
 from specbuilder.diagnostics import Diagnostics, Span, did_you_mean, suggest
+from specbuilder.language.blocks import decode_blocks
 from specbuilder.language.document import Document, Node, Scalar
 from specbuilder.language.document import Mapping as MappingNode
 from specbuilder.language.document import Sequence as SequenceNode
-from specbuilder.language.names import name_problem, repaired
+from specbuilder.language.expressions import ExpressionError, parse
+from specbuilder.language.inits import decode_init_rules
+from specbuilder.language.nodes import check_name, decode_nodes, decode_outputs
 from specbuilder.language.settings import (
     MODEL_KEYS,
     PLANNED,
     SPEC_KEYS,
-    STRUCTURAL,
     TRAIN_KINDS,
     TRANSFORM_LISTS,
     DataSettings,
     Settings,
     TrainSettings,
 )
+from specbuilder.language.syntax import Compare
 from specbuilder.language.tree import (
     DataTree,
     Deferred,
     Entry,
-    From,
     InputTree,
     ModelTree,
-    NodeTree,
-    OutputTree,
-    Reference,
+    Relation,
     SpecTree,
     TrainTree,
     Use,
 )
 from specbuilder.language.uses import decode_use, not_yet, report_problems
-from specbuilder.language.values import Broken, entry, part, placed, read
+from specbuilder.language.values import entry, part, placed, read, report
+from specbuilder.language.vocabulary import Vocabulary
 from specbuilder.shapes import DimError, TensorType, parse_type
 
 Keys = Mapping[str, tuple[Scalar, Node]]
@@ -58,12 +59,14 @@ def decode(document: Document, diagnostics: Diagnostics) -> SpecTree | None:
         diagnostics.error("SB0202", "the spec needs a `name`", _top(document), help="add `name: my_network`; run folders are called by it")
     elif name:
         check_name(name, keys["name"][1].span, diagnostics, is_attribute=False)
+    vocabulary = decode_blocks(placed(keys["blocks"][0].span, keys["blocks"][1]), diagnostics) if "blocks" in keys else Vocabulary({})
     tree = SpecTree(
         document=document,
         name=name or "unnamed",
         description=_text(keys, "description", diagnostics) or "",
         variables=_variables(keys, diagnostics),
-        model=_model(keys, document, diagnostics),
+        blocks=vocabulary.blocks,
+        model=_model(keys, document, vocabulary, diagnostics),
         data=_data(keys, diagnostics),
         train=_train(keys, diagnostics),
         expect=_expect(keys, diagnostics),
@@ -155,14 +158,6 @@ def _text(keys: Keys, name: str, diagnostics: Diagnostics) -> str | None:
     return None
 
 
-def check_name(name: str, span: Span, diagnostics: Diagnostics, *, is_attribute: bool = True) -> bool:
-    """Whether `name` may be one; reported when not."""
-    problem = name_problem(name, is_attribute=is_attribute)
-    if problem is not None:
-        diagnostics.error("SB0302", f"`{name}` cannot be a name: {problem}", span, help=f"choose another, such as `{repaired(name)}`")
-    return problem is None
-
-
 def _variables(keys: Keys, diagnostics: Diagnostics) -> Mapping[str, Entry]:
     if "vars" not in keys:
         return {}
@@ -180,7 +175,7 @@ def _variables(keys: Keys, diagnostics: Diagnostics) -> Mapping[str, Entry]:
 # model ---------------------------------------------------------------------------------------------------------------
 
 
-def _model(keys: Keys, document: Document, diagnostics: Diagnostics) -> ModelTree:
+def _model(keys: Keys, document: Document, vocabulary: Vocabulary, diagnostics: Diagnostics) -> ModelTree:
     if "model" not in keys:
         if "models" not in keys:
             diagnostics.error("SB0202", "the spec needs a `model`", _top(document), help="add `model:` with `inputs` and `nodes`")
@@ -199,9 +194,11 @@ def _model(keys: Keys, document: Document, diagnostics: Diagnostics) -> ModelTre
             diagnostics.error("SB0202", f"`model` needs `{wanted}`", key.span, help=sample)
     values = {name: placed(written.span, value) for name, (written, value) in section.items()}
     inputs = _inputs(values["inputs"], diagnostics) if "inputs" in section else ()
-    nodes = decode_nodes(values["nodes"], diagnostics) if "nodes" in section else ()
-    outputs = _outputs(values["outputs"], diagnostics) if "outputs" in section else None
-    return ModelTree(key.span, inputs, nodes, outputs, is_wrong=diagnostics.errors > before)
+    nodes = decode_nodes(values["nodes"], vocabulary, diagnostics) if "nodes" in section else ()
+    outputs = decode_outputs(values["outputs"], diagnostics, of_block=False) if "outputs" in section else None
+    where = _where(values["where"], diagnostics) if "where" in section else ()
+    init = decode_init_rules(section["init"][0].span, values["init"], diagnostics) if "init" in section else ()
+    return ModelTree(key.span, inputs, nodes, outputs, where, init, is_wrong=diagnostics.errors > before)
 
 
 def _inputs(node: Node, diagnostics: Diagnostics) -> tuple[InputTree, ...]:
@@ -220,10 +217,38 @@ def _inputs(node: Node, diagnostics: Diagnostics) -> tuple[InputTree, ...]:
 def _input(key: Scalar, node: Node, diagnostics: Diagnostics) -> InputTree:
     name = str(key.value)
     check_name(name, key.span, diagnostics)
-    if isinstance(node, MappingNode):
-        not_yet("the long form of an input (`{type, when}`)", node.span, diagnostics)
+    if not isinstance(node, MappingNode):
+        return InputTree(name, key.span, read_type(placed(key.span, node), diagnostics), node.span)
+    keys = _section("input", node, ("type", "when"), diagnostics, owner=f"the input `{name}`")
+    if keys is None:
         return InputTree(name, key.span, None, node.span)
-    return InputTree(name, key.span, read_type(placed(key.span, node), diagnostics), node.span)
+    when = entry(keys["when"][0].span, keys["when"][1], diagnostics) if "when" in keys else None
+    if "type" not in keys:
+        diagnostics.error("SB0202", f"the input `{name}` needs a `type`", key.span, help='such as `{type: "float32[B, 3]", when: $masked}`')
+        return InputTree(name, key.span, None, node.span, when)
+    written = placed(keys["type"][0].span, keys["type"][1])
+    return InputTree(name, key.span, read_type(written, diagnostics), written.span, when)
+
+
+def _where(node: Node, diagnostics: Diagnostics) -> tuple[Relation, ...]:
+    """Facts about sizes: `[T <= $context, H % 32 == 0]`. `$` marks a variable; all other names are sizes."""
+    found = []
+    for item in node.items if isinstance(node, SequenceNode) else (node,):
+        if not isinstance(item, Scalar) or not isinstance(item.value, str):
+            message = f"a fact about sizes is wanted here, but this is {shown(read(item, diagnostics))}"
+            diagnostics.error("SB0203", message, item.span, help="such as `T <= 1024` or `H % 32 == 0`")
+            continue
+        try:
+            # A blank in place of each `$`, so that places in the text stay what they are.
+            expression = parse(item.value.replace("$", " "))
+        except ExpressionError as error:
+            report(error, item, diagnostics)
+            continue
+        if isinstance(expression, Compare):
+            found.append(Relation(item, expression))
+        else:
+            diagnostics.error("SB0203", "a fact about sizes is a comparison", item.span, help="such as `T <= 1024` or `H % 32 == 0`")
+    return tuple(found)
 
 
 def read_type(node: Node, diagnostics: Diagnostics) -> TensorType | Deferred | None:
@@ -246,86 +271,6 @@ def read_type(node: Node, diagnostics: Diagnostics) -> TensorType | Deferred | N
             "SB0502", error.message, part(node, error.start, error.end), help="a type is dtype and sizes, such as `float32[B, 3, 32, 32]`"
         )
         return None
-
-
-def decode_nodes(node: Node, diagnostics: Diagnostics) -> tuple[NodeTree, ...]:
-    """A list of nodes."""
-    if not isinstance(node, SequenceNode) or not node.items:
-        found = "empty" if isinstance(node, SequenceNode) else f"is {shown(read(node, diagnostics))}"
-        message = "`nodes` is empty" if found == "empty" else f"`nodes` is a list of nodes, but this {found}"
-        diagnostics.error("SB0203", message, node.span, help="begin each node with `- `, such as `- linear: 10`")
-        return ()
-    decoded = (_node(item, diagnostics) for item in node.items)
-    return tuple(found for found in decoded if found is not None)
-
-
-def _node(item: Node, diagnostics: Diagnostics) -> NodeTree | None:
-    use, keys = decode_use("node", item, diagnostics, beside=STRUCTURAL)
-    if use is None:
-        return None
-    entries = {name: entry(key.span, value, diagnostics) for name, (key, value) in keys.items() if name != "from"}
-    name = entries.get("name")
-    if name is not None and not name.is_deferred:
-        if not isinstance(name.value, str):
-            help = f"choose another, such as `{repaired(str(name.value))}`" if isinstance(name.value, (int, float)) else None
-            diagnostics.error("SB0203", f"`name` wants a text, but this is {shown(name.value)}", name.span, help=help)
-            name = None
-        else:
-            check_name(name.value, name.span, diagnostics)
-    reads = _from(*keys["from"], diagnostics) if "from" in keys else None
-    repeat = entries.get("repeat")
-    if repeat is not None and isinstance(repeat.node, MappingNode):
-        for column, _ in repeat.node.entries:
-            check_name(str(column.value), column.span, diagnostics, is_attribute=False)
-    return NodeTree(use, name=name, reads=reads, when=entries.get("when"), repeat=repeat)
-
-
-def _from(key: Scalar, node: Node, diagnostics: Diagnostics) -> From | None:
-    node = placed(key.span, node)
-    if isinstance(node, (SequenceNode, MappingNode)) and not _parts(node):
-        diagnostics.error("SB0203", "`from` names no node", node.span, help="delete it to read the node before, or name one: `from: stem`")
-        return None
-    if isinstance(node, MappingNode):
-        named = {str(port.value): _references(value, diagnostics) for port, value in node.entries}
-        return From(node.span, named=named, port_keys={str(port.value): port.span for port, _ in node.entries})
-    references = _references(node, diagnostics)
-    return From(node.span, ordered=references) if references else None
-
-
-def _parts(node: SequenceNode | MappingNode) -> int:
-    return len(node.items if isinstance(node, SequenceNode) else node.entries)
-
-
-def _references(node: Node, diagnostics: Diagnostics) -> tuple[Reference, ...]:
-    items = node.items if isinstance(node, SequenceNode) else (node,)
-    found = []
-    for item in items:
-        value = read(item, diagnostics)
-        if isinstance(value, (str, Deferred, Broken)):
-            found.append(Reference(value, item.span))
-        else:
-            help = "a node that is to be read has a name: `name: stem`, then `from: stem`"
-            diagnostics.error("SB0203", f"the name of a node is wanted here, but this is {shown(value)}", item.span, help=help)
-    return tuple(found)
-
-
-def _outputs(node: Node, diagnostics: Diagnostics) -> tuple[OutputTree, ...] | None:
-    if isinstance(node, MappingNode):
-        outputs = []
-        for key, value in node.entries:
-            check_name(str(key.value), key.span, diagnostics)
-            outputs += [OutputTree(str(key.value), reference, key.span) for reference in _references(value, diagnostics)[:1]]
-        return tuple(outputs)
-    if isinstance(node, SequenceNode) and node.items:
-        return tuple(OutputTree(None, reference, reference.span) for reference in _references(node, diagnostics))
-    lone = isinstance(node, Scalar) and isinstance(node.value, str)
-    help = (
-        f"write `outputs: [{node.value}]`"
-        if isinstance(node, Scalar) and lone
-        else "such as `outputs: [logits]`, or delete it: the last node is the output"
-    )
-    diagnostics.error("SB0203", "`outputs` is a list of nodes, or a mapping of names to nodes", node.span, help=help)
-    return None
 
 
 # data, train, expect -------------------------------------------------------------------------------------------------

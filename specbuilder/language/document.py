@@ -7,6 +7,8 @@ strings and stand once in their mapping. Pure data: two nodes are equal only if 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Mapping as MappingOf
+from types import MappingProxyType
 from typing import Any
 
 from specbuilder.diagnostics import Source, Span
@@ -59,12 +61,38 @@ class Sequence(Record, identity=True):
 Node = Scalar | Mapping | Sequence
 
 
+class IncludedText(Record):
+    """A file that a spec includes. `place` is its path from the folder of the spec, `digest` the SHA-256 of the text in UTF-8."""
+
+    place: str
+    text: str
+    digest: str
+
+
 class Document(Record, identity=True):
     """A text that could be read. `digest` is the SHA-256 of the text in UTF-8, by which two runs tell that they had the same spec."""
 
     source: Source
     root: Mapping
     digest: str
+    included: tuple[IncludedText, ...] = ()
+    """The files whose blocks and variables stand in `root`."""
+    overruled: MappingOf[str, Node] = MappingProxyType({})
+    """What included files say of variables that the spec sets anew."""
+    variants: tuple[str, ...] = ()
+    """The names of its variants, once they have been checked."""
+
+
+def without(mapping: Mapping, key: str) -> Mapping:
+    """The mapping with one entry less."""
+    return Mapping(tuple(entry for entry in mapping.entries if entry[0].value != key), mapping.span)
+
+
+def with_value(mapping: Mapping, key: Scalar, value: Node) -> Mapping:
+    """The mapping with another value under a key, which is added where it is new."""
+    if any(name.value == key.value for name, _ in mapping.entries):
+        return Mapping(tuple((name, value if name.value == key.value else old) for name, old in mapping.entries), mapping.span)
+    return Mapping((*mapping.entries, (key, value)), mapping.span)
 
 
 def plain(node: Node) -> Any:

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from specbuilder.language.calls import FUNCTIONS
 from specbuilder.language.evaluate import Evaluation, Lookup, evaluate
 from specbuilder.language.operations import LONGEST_STRING, Value, noun
-from specbuilder.language.syntax import CONSTANTS, RESERVED, Expression, Name, Parser, names, parse
-from specbuilder.language.tokens import ExpressionError, clip, word_at
+from specbuilder.language.syntax import RESERVED, Expression, Name, Parser, names, parse
+from specbuilder.language.tokens import ExpressionError, clip
 from specbuilder.records import Record
 from specbuilder.shapes import Poly
 
@@ -63,30 +63,14 @@ def _parts(text: str) -> Iterator[str | Reference]:
             literal += "$"
             done = at + 2
             continue
-        expression, done = _reference(text, at, parser)
+        expression = parser.reference(at)
+        done = parser.position
         if literal:
             yield literal
             literal = ""
         yield Reference(expression, at, done)
     if literal + text[done:]:
         yield literal + text[done:]
-
-
-def _reference(text: str, at: int, parser: Parser) -> tuple[Expression, int]:
-    """The expression of the `$` at `at`, and where the text goes on."""
-    if text.startswith("(", at + 1):
-        return parser.enclosed(at + 1), parser.position
-    word = word_at(text, at + 1)
-    end = at + 1 + len(word)
-    if word in RESERVED:
-        help = f"write `$({word})`" if word in CONSTANTS else "a dollar sign is written `$$`"
-        raise ExpressionError(f"`{word}` is a word of expressions, not a name", at + 1, end, help)
-    if word:
-        return Name(at + 1, end, word), end
-    if text.startswith("{", at + 1):
-        raise ExpressionError("`$` stands before a name or `(`, found `{`", at, at + 2, "write `$name` or `$(...)`; a dollar sign is written `$$`")
-    found = f"found `{text[at + 1]}`" if at + 1 < len(text) else "found the end"
-    raise ExpressionError(f"`$` stands before a name or `(`, {found}", at, min(at + 2, len(text)), "a dollar sign is written `$$`")
 
 
 def render(template: Template, lookup: Lookup, known: Iterable[str] = ()) -> Value:

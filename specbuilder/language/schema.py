@@ -24,6 +24,7 @@ from specbuilder.catalogue.contract import Node as NodeKind
 from specbuilder.catalogue.declared import Declared, FieldFacts, fields_of
 from specbuilder.catalogue.explain import describe, model_of
 from specbuilder.language.settings import STRUCTURAL, TRAIN_KINDS, TRANSFORM_LISTS, DataSettings, TrainSettings
+from specbuilder.language.variants import ALL
 from specbuilder.shapes import DTYPES
 
 Schema = dict[str, Any]
@@ -43,7 +44,10 @@ def make_schema() -> Schema:
             "specbuilder": {"const": 1, **_documented("The version of the language.")},
             "name": {**_name(), **_documented("What the network is called; its runs lie in a folder of this name.")},
             "description": {"type": "string", **_documented("What it is, in a sentence.")},
+            "include": _include(),
             "vars": _variables(),
+            "variants": _variants(),
+            "blocks": _blocks(),
             "model": _model(),
             "data": _data(),
             "train": _train(),
@@ -52,8 +56,24 @@ def make_schema() -> Schema:
         "required": ["specbuilder", "name", "model"],
         "dependentRequired": {"train": ["data"]},
         "additionalProperties": False,
-        "$defs": {"node": _node(), **_uses(), **_kinds()},
+        # What a block is called is for the spec to say: only where there are none is an unknown kind a mistake that a schema can see.
+        "if": {"anyOf": [{"required": [word]} for word in ("blocks", "include")]},
+        "then": _with_nodes("node.or_block"),
+        "else": _with_nodes("node"),
+        "$defs": {
+            "node": _node("node", is_open=False),
+            "node.or_block": _node("node.or_block", is_open=True),
+            "reference": {"type": ["string", "array"], "items": {"type": "string"}, "minItems": 1},
+            **_one_beside(STRUCTURAL),
+            **_uses(),
+            **_kinds(),
+        },
     }
+
+
+def _with_nodes(definition: str) -> Schema:
+    nodes = {"type": "array", "minItems": 1, "items": {"$ref": f"#/$defs/{definition}"}}
+    return {"properties": {"model": {"properties": {"nodes": nodes}}}}
 
 
 # Sections ------------------------------------------------------------------------------------------------------------
@@ -67,12 +87,45 @@ def _variables() -> Schema:
     }
 
 
+def _include() -> Schema:
+    path = {
+        "type": "string",
+        "pattern": r"^[^/~\\$][^\\$]*\.(yaml|yml|json)$",
+        "patternErrorMessage": "a path relative to this file, of a file that ends in .yaml, .yml or .json",
+    }
+    many = {"type": "array", "items": {"type": "string", **path}, "minItems": 1, "uniqueItems": True}
+    return {
+        **_joined([path, many]),
+        **_documented("Files whose `blocks` and `vars` this one uses, by their paths relative to it."),
+    }
+
+
+def _variants() -> Schema:
+    return {
+        "type": "object",
+        "minProperties": 1,
+        "propertyNames": {**_name(), "not": {"const": ALL}},
+        "additionalProperties": {"type": "object", "propertyNames": _name()},
+        **_documented("Sizes of the network by name: what each sets in `vars`. `{}` is the network as it stands. Chosen by `--variant`."),
+    }
+
+
 def _model() -> Schema:
     inputs = {
         "type": "object",
         "minProperties": 1,
         "propertyNames": _name(),
-        "additionalProperties": _tensor_type(),
+        "additionalProperties": _joined(
+            [
+                {
+                    "type": "object",
+                    "properties": {"type": _tensor_type(), "when": _joined([{"type": "boolean"}, EXPRESSION])},
+                    "required": ["type"],
+                    "additionalProperties": False,
+                },
+                _tensor_type(),
+            ]
+        ),
         **_documented("What arrives: a name and a type for each input."),
     }
     outputs = {
@@ -87,17 +140,22 @@ def _model() -> Schema:
         "type": "object",
         "properties": {
             "inputs": inputs,
-            "nodes": {
-                "type": "array",
-                "minItems": 1,
-                "items": {"$ref": "#/$defs/node"},
-                **_documented("The network, from top to bottom: each node reads the one before it, unless `from` says otherwise."),
+            "where": {
+                "type": ["array", "string"],
+                "items": {"type": "string"},
+                **_documented("Facts about sizes, such as `T <= 1024` or `H % 32 == 0`."),
             },
+            "init": {
+                "type": "array",
+                "items": _beside("initializer", SELECTOR),
+                **_documented("How tensors begin: an initializer and a selector each; the last rule that fits a tensor holds."),
+            },
+            "nodes": _documented("The network, from top to bottom: each node reads the one before it, unless `from` says otherwise."),
             "outputs": outputs,
         },
         "required": ["inputs", "nodes"],
         "additionalProperties": False,
-        **_documented("The network: `inputs`, `nodes`, `outputs`."),
+        **_documented("The network: `inputs`, `nodes`, `outputs`, and beside them `where` and `init`."),
     }
 
 
@@ -161,9 +219,44 @@ def _expect() -> Schema:
 # Uses of kinds -------------------------------------------------------------------------------------------------------
 
 
-def _node() -> Schema:
-    """A node: a kind's name alone, or one kind and structural keys."""
-    reference = {"type": ["string", "array"], "items": {"type": "string"}, "minItems": 1}
+SELECTOR = ("match", "role", "kind", "dims", "except")
+
+
+def _node(definition: str, *, is_open: bool) -> Schema:
+    """A node: a kind's name alone, or one kind or construct and structural keys. An open one may be a block, whose name only the spec knows."""
+    nodes = {"type": "array", "items": {"$ref": f"#/$defs/{definition}"}}
+    constructs = {
+        "sequence": {**nodes, "minItems": 1, **_documented("A list of nodes in the place of one.")},
+        "residual": {**nodes, "minItems": 1, **_documented("A list of nodes; what enters it is added to what leaves it.")},
+        "branches": {
+            "type": "object",
+            "minProperties": 1,
+            "propertyNames": _name(),
+            "additionalProperties": {**nodes, "type": ["array", "null"]},
+            **_documented("Lists of nodes by name that all read what enters; `merge` joins them."),
+        },
+        "share": {"type": "string", **_documented("An earlier node, called again with its weights.")},
+        "compute": {"type": "string", **_documented("A formula over tensors: `0.5 * prev + stem`.")},
+    }
+    structural = _structural(definition)
+    assert tuple(structural) == STRUCTURAL
+    mapping = {
+        "type": "object",
+        "properties": {**{name: _ref("node", name) for name in lookup.names("node")}, **constructs, **structural},
+        "patternProperties": {r"\$": _documented("A kind that an expression names, and its fields.")},
+        "additionalProperties": is_open,
+        "$ref": f"#/$defs/beside.{STRUCTURAL[0]}.1",
+    }
+    bare: list[Schema] = [_name()] if is_open else [{"type": "string", "enum": _bare("node")}]
+    return {
+        "title": "node",
+        **_documented("A node: a kind, its fields, and beside it `name`, `from`, `when`, `repeat` and the like."),
+        "anyOf": [*bare, EXPRESSION, mapping],
+    }
+
+
+def _structural(definition: str) -> Schema:
+    reference: Schema = {"$ref": "#/$defs/reference"}
     reads = {
         "type": ["string", "array", "object"],
         "items": {"type": "string"},
@@ -174,39 +267,121 @@ def _node() -> Schema:
     }
     column = _joined([{"type": "array", "minItems": 1}, EXPRESSION])
     columns = {"type": "object", "minProperties": 1, "additionalProperties": column}
-    structural = {
+    copies = _joined([{"type": "integer", "minimum": 1}, columns, EXPRESSION])
+    tensors = {"type": ["boolean", "string", "array"], "items": {"type": "string"}}
+    return {
         "name": {**_name(r"|\$"), **_documented("What the node is called.")},
         "from": reads,
         "when": {**_joined([{"type": "boolean"}, EXPRESSION]), **_documented("Whether the node is there; an absent node hands on its first input.")},
         "repeat": {
-            **_joined([{"type": "integer", "minimum": 1}, columns, EXPRESSION]),
+            **copies,
             **_documented("How many copies, one after the other, or columns of values: `{width: [64, 128]}`; `$i` is the number of the copy."),
         },
+        "each": {**copies, **_documented("Copies side by side, which give a list; `merge` joins it.")},
+        "shared": {"type": "boolean", **_documented("Whether all copies have one set of weights.")},
+        "merge": {"$ref": f"#/$defs/{definition}", **_documented("The kind that joins what copies or branches give, such as `concat: 1`.")},
+        "init": {
+            "type": ["string", "object"],
+            **_documented("How the weights begin: an initializer, such as `normal: {std: 0.02}`, or one for each tensor by name."),
+        },
+        "tie": {
+            "type": "object",
+            "minProperties": 1,
+            "additionalProperties": {"type": "string"},
+            **_documented("Tensors that are those of an earlier node: `{weight: wte.weight}`."),
+        },
+        "freeze": {**tensors, **_documented("The tensors that are not trained: `true` for all, or their names.")},
+        "type": {"type": "string", **_documented("What the node is said to give, such as `float32[B, 10]`; it is checked.")},
     }
-    assert tuple(structural) == STRUCTURAL
-    mapping = {
+
+
+def _blocks() -> Schema:
+    literal = ["int", "float", "bool", "str", "list", "node", "nodes"]
+    long = {
         "type": "object",
-        "properties": {**{name: _ref("node", name) for name in lookup.names("node")}, **structural},
-        "patternProperties": {r"\$": _documented("A kind that an expression names, and its fields.")},
+        "properties": {
+            "type": {"enum": literal},
+            "default": True,
+            "min": {"type": "number"},
+            "max": {"type": "number"},
+            "choices": {"type": "array", "minItems": 1},
+            "doc": {"type": "string"},
+        },
+        "required": ["type"],
         "additionalProperties": False,
-        **_one_beside(STRUCTURAL),
+    }
+    short = {
+        "type": "string",
+        "pattern": rf"^\s*({'|'.join(literal)})\s*(=.*)?$",
+        "patternErrorMessage": f"a type is one of {', '.join(literal)}; with a default: `int = 3`",
+    }
+    inputs = {
+        "type": ["array", "object"],
+        "items": _name(),
+        "propertyNames": _name(),
+        "additionalProperties": {"type": "string"},
+        **_documented('What the block reads: names, or names with types that bind sizes, such as `x: "[B, C, H, W]"`; `any` takes lists too.'),
+    }
+    outputs = {
+        "type": ["array", "object"],
+        "items": {"type": "string"},
+        "minItems": 1,
+        "propertyNames": _name(),
+        "additionalProperties": {"$ref": "#/$defs/reference"},
+        **_documented("What the block gives, by port; omitted, it is the last node."),
+    }
+    block = {
+        "type": "object",
+        "properties": {
+            "params": {
+                "type": "object",
+                "propertyNames": _name(),
+                "additionalProperties": {"anyOf": [short, long]},
+                **_documented("What a use of the block sets: names with types, `int = 3` with a default. The first is the main one."),
+            },
+            "inputs": inputs,
+            "let": {"type": "object", "propertyNames": _name(), **_documented("Values by name, within the block.")},
+            "nodes": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/node.or_block"}},
+            "outputs": outputs,
+        },
+        "required": ["nodes"],
+        "additionalProperties": False,
     }
     return {
-        "title": "node",
-        **_documented("A node: a kind, its fields, and beside it `name`, `from`, `when`, `repeat`."),
-        "anyOf": [{"type": "string", "enum": _bare("node")}, EXPRESSION, mapping],
+        "type": "object",
+        "propertyNames": _name(),
+        "additionalProperties": block,
+        **_documented("Lists of nodes that have a name and params, to be used like kinds."),
     }
 
 
-def _one_beside(keys: Sequence[str], count: int = 1) -> Schema:
-    """Exactly one key more than those of `keys` that are there.
+def _beside(family: Family, keys: Sequence[str]) -> Schema:
+    """A use of a kind with other keys next to it."""
+    text = {"type": ["string", "array", "integer"]}
+    mapping = {
+        "type": "object",
+        "properties": {**{name: _ref(family, name) for name in lookup.names(family)}, **dict.fromkeys(keys, text)},
+        "additionalProperties": False,
+    }
+    return {"anyOf": [{"type": "string", "enum": _bare(family)}, mapping]}
 
-    JSON Schema cannot count some of the keys, so each key that is there raises the number by one: a tree of conditions with one leaf for an instance, hence
-    one message. A `oneOf` over all kinds would answer each mistake with all of them.
+
+def _one_beside(keys: Sequence[str]) -> Schema:
+    """Definitions that say: exactly one key more than those of `keys` that are there.
+
+    JSON Schema cannot count some of the keys, so each key that is there leads to a definition that wants one more: one message for an instance. A `oneOf`
+    over all kinds would answer each mistake with all of them.
     """
-    if not keys:
-        return {"minProperties": count, "maxProperties": count}
-    return {"if": {"required": [keys[0]]}, "then": _one_beside(keys[1:], count + 1), "else": _one_beside(keys[1:], count)}
+    found: Schema = {}
+    for at, key in enumerate(keys):
+        following = keys[at + 1] if at + 1 < len(keys) else "end"
+        for count in range(1, at + 2):
+            found[f"beside.{key}.{count}"] = {
+                "if": {"required": [key]},
+                "then": {"$ref": f"#/$defs/beside.{following}.{count + 1}"},
+                "else": {"$ref": f"#/$defs/beside.{following}.{count}"},
+            }
+    return found | {f"beside.end.{count}": {"minProperties": count, "maxProperties": count} for count in range(1, len(keys) + 2)}
 
 
 def _uses() -> Schema:

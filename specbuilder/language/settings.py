@@ -69,16 +69,14 @@ TRAIN_KINDS: Mapping[str, Literal["loss", "optimizer", "schedule", "metric"]] = 
     "metrics": "metric",
 }
 
-SPEC_KEYS = ("specbuilder", "name", "description", "vars", "model", "data", "train", "expect")
-MODEL_KEYS = ("inputs", "nodes", "outputs")
-STRUCTURAL = ("name", "from", "when", "repeat")
+SPEC_KEYS = ("specbuilder", "name", "description", "include", "vars", "variants", "blocks", "model", "data", "train", "expect")
+MODEL_KEYS = ("inputs", "where", "init", "nodes", "outputs")
+STRUCTURAL = ("name", "from", "when", "repeat", "each", "shared", "merge", "init", "tie", "freeze", "type")
 """Keys that stand beside a kind in a node; no kind and no field has one of these names."""
 
 PLANNED: Mapping[str, tuple[str, ...]] = {
-    "spec": ("include", "variants", "blocks", "maps", "models", "scale", "memory"),
-    "model": ("where", "init", "pretrained", "adapters", "use", "variant", "vars", "frozen"),
-    "node": ("each", "shared", "merge", "init", "tie", "freeze", "type"),
-    "kind": ("sequence", "residual", "branches", "share", "compute", "parameter", "buffer"),
+    "spec": ("maps", "models", "scale", "memory"),
+    "model": ("pretrained", "adapters", "use", "variant", "vars", "frozen"),
     "data": ("sources", "split_by", "micro_batch_size", "repeats", "bucket", "pad", "feed", "workers", "fingerprint"),
     "train": (
         *("nodes", "groups", "layer_decay", "freeze", "phases", "average", "clip_grad_norm", "clip_grad_value", "regularize", "vary"),

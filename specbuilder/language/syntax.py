@@ -1,4 +1,4 @@
-"""Text to expression tree: the grammar of the small language behind `$`.
+"""Text to expression tree: the grammar of the small language behind `$`, and what `formulas` adds to it.
 
 In: a text. Out: frozen nodes, each with the offsets of its first character and of the one after its last; or an `ExpressionError`.
 Computes nothing and knows no names; `evaluate` does. One function parses every level of precedence, so one counter bounds the
@@ -7,10 +7,10 @@ depth, and with it the recursion here and in whoever walks the tree: a hostile t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, NoReturn, TypeVar
 
-from specbuilder.language.tokens import ELSEWHERE, ExpressionError, Token, clip, number, read_token, string
+from specbuilder.language.tokens import ELSEWHERE, ExpressionError, Token, clip, number, read_token, string, word_at
 
 _Item = TypeVar("_Item")
 
@@ -38,7 +38,7 @@ class Unary(NamedTuple):
     start: int
     end: int
     operator: str
-    """`-` or `not`."""
+    """`-` or `not`; in a formula also `~`."""
     operand: Expression
 
 
@@ -103,7 +103,30 @@ class List(NamedTuple):
     items: tuple[Expression, ...]
 
 
-Expression = Literal | Name | Unary | Binary | Compare | Conditional | Call | Subscript | Slice | Tuple | List
+class Static(NamedTuple):
+    """`$name` or `$(...)` within a formula: its names are variables, while those around it are nodes."""
+
+    start: int
+    end: int
+    expression: Expression
+
+
+class Dotted(NamedTuple):
+    """`top.indices`, `layers.*` or `levels.$i` in a formula. A reference without dots is a `Name`."""
+
+    start: int
+    end: int
+    parts: tuple[str | Static, ...]
+
+
+class Rest(NamedTuple):
+    """`...` in an index of a formula: all axes that no other key stands for."""
+
+    start: int
+    end: int
+
+
+Expression = Literal | Name | Unary | Binary | Compare | Conditional | Call | Subscript | Slice | Tuple | List | Static | Dotted | Rest
 
 
 def names(expression: Expression) -> tuple[Name, ...]:
@@ -115,11 +138,12 @@ def names(expression: Expression) -> tuple[Name, ...]:
         if isinstance(node, Name):
             found.append(node)
         else:
-            waiting += _children(node)
+            waiting += children(node)
     return tuple(sorted(found, key=lambda name: name.start))
 
 
-def _children(node: Expression) -> Iterator[Expression]:
+def children(node: Expression) -> Iterator[Expression]:
+    """What a node is made of, one level down. What stands behind the `$` of a formula is another language and not among it."""
     match node:
         case Unary():
             yield node.operand
@@ -138,6 +162,8 @@ def _children(node: Expression) -> Iterator[Expression]:
             yield from (part for part in (node.lower, node.upper, node.step) if part is not None)
         case Tuple() | List():
             yield from node.items
+        case Dotted():
+            yield from (part for part in node.parts if isinstance(part, Static))
 
 
 # Parsing -------------------------------------------------------------------------------------------------------------
@@ -150,6 +176,7 @@ RESERVED = _OPERATOR_WORDS | CONSTANTS.keys()
 # How tightly an operator binds. `0` is the conditional.
 _LEVELS = {"or": 1, "and": 2, "+": 5, "-": 5, "*": 6, "/": 6, "//": 6, "%": 6, "**": 8}
 _NOT, _COMPARISON, _MINUS = 3, 4, 7
+_PREFIXES = {"not": _NOT, "-": _MINUS, "~": _MINUS}
 _COMPARISONS = frozenset(("==", "!=", "<", "<=", ">", ">=", "in", "not"))
 _CLOSERS = {"(": ")", "[": "]"}
 
@@ -161,6 +188,8 @@ def parse(text: str) -> Expression:
 
 class Parser:
     """Reads expressions from a text. Looks at most one token ahead, so what follows an expression in brackets may be anything."""
+
+    _elsewhere: Mapping[str, str] = ELSEWHERE
 
     def __init__(self, text: str) -> None:
         if len(text) > LONGEST_TEXT:
@@ -185,6 +214,24 @@ class Parser:
         """The expression in the round brackets that open at `position`; `self.position` is then behind them."""
         self.position = position
         return self._round_brackets()
+
+    def reference(self, position: int) -> Expression:
+        """The expression of the `$` at `position`: the name after it, or what is in the brackets; `self.position` is then behind it."""
+        text, start = self._text, position + 1
+        if text.startswith("(", start):
+            return self.enclosed(start)
+        word = word_at(text, start)
+        self.position = start + len(word)
+        if word in RESERVED:
+            help = f"write `$({word})`" if word in CONSTANTS else "a dollar sign is written `$$`"
+            raise ExpressionError(f"`{word}` is a word of expressions, not a name", start, self.position, help)
+        if word:
+            return Name(start, self.position, word)
+        if text.startswith("{", start):
+            help = "write `$name` or `$(...)`; a dollar sign is written `$$`"
+            raise ExpressionError("`$` stands before a name or `(`, found `{`", position, start + 1, help)
+        found = f"found `{text[start]}`" if start < len(text) else "found the end"
+        raise ExpressionError(f"`$` stands before a name or `(`, {found}", position, min(start + 1, len(text)), "a dollar sign is written `$$`")
 
     # Tokens
 
@@ -215,7 +262,7 @@ class Parser:
             opener = self._openers[-1]
             raise ExpressionError(f"this `{opener.text}` is never closed", opener.start, opener.end)
         found = "the end" if token.kind == "end" else f"`{clip(token.text)}`"
-        raise ExpressionError(f"expected {wanted}, found {found}", token.start, token.end, ELSEWHERE.get(token.text))
+        raise ExpressionError(f"expected {wanted}, found {found}", token.start, token.end, self._elsewhere.get(token.text))
 
     # Operators
 
@@ -236,7 +283,7 @@ class Parser:
 
     def _prefix(self, level: int) -> Expression:
         token = self._peek()
-        own = _NOT if token.text == "not" else _MINUS if token.text == "-" else -1
+        own = _PREFIXES.get(token.text, -1)
         if own < level:
             return self._postfix()
         self._count()
@@ -292,8 +339,12 @@ class Parser:
             elif isinstance(found, Name):
                 found = self._call(found)
             else:
-                raise ExpressionError("only a name can be called", opener.start, opener.end)
+                raise ExpressionError("only a name can be called", opener.start, opener.end, self._instead_of_calling(found))
         return found
+
+    def _instead_of_calling(self, called: Expression) -> str | None:
+        """What to write where something is called that is no name."""
+        return None
 
     def _atom(self) -> Expression:
         self._count()

@@ -74,10 +74,16 @@ ELSEWHERE = {
 }
 
 
-def read_token(text: str, start: int) -> Token:
-    """The token that begins at `start` or after the white space there."""
+def after_space(text: str, start: int) -> int:
+    """The first place from `start` on that is no white space."""
     while start < len(text) and text[start] in " \t\r\n":
         start += 1
+    return start
+
+
+def read_token(text: str, start: int) -> Token:
+    """The token that begins at `start` or after the white space there."""
+    start = after_space(text, start)
     if start == len(text):
         return Token("end", "", start, start)
     found = _TOKEN.match(text, start)

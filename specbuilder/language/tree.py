@@ -7,13 +7,21 @@ stage can put a caret under it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from specbuilder.catalogue.contract import Family, Kind
+from specbuilder.catalogue.contract import Family, Kind, Port
 from specbuilder.diagnostics import Span
 from specbuilder.language.document import Document, Node, Scalar
 from specbuilder.language.expressions import Template
+from specbuilder.language.formulas import Formula
+from specbuilder.language.syntax import Compare
 from specbuilder.records import Record
 from specbuilder.shapes import TensorType
+
+if TYPE_CHECKING:
+    from specbuilder.language.inits import InitTree, RuleTree
+    from specbuilder.language.maps import Layout
 
 
 class Deferred(Record):
@@ -75,18 +83,125 @@ class From(Record):
     port_keys: Mapping[str, Span] | None = None
 
 
-class NodeTree(Record):
-    """One entry of a list of nodes: a kind and its structural keys."""
+class ListTree(Record, identity=True):
+    """`sequence` or `residual`: a list of nodes in the place of one."""
 
-    use: Use
+    word: Literal["sequence", "residual"]
+    span: Span
+    nodes: tuple[NodeTree, ...]
+
+
+class BranchesTree(Record, identity=True):
+    """`branches`: lists that all read what enters."""
+
+    span: Span
+    branches: Mapping[str, ListTree]
+
+
+class ComputeTree(Record, identity=True):
+    """`compute`: a formula; None after a mistake in it."""
+
+    span: Span
+    scalar: Scalar
+    formula: Formula | None
+
+
+class ShareTree(Record, identity=True):
+    """`share`: an earlier node, called again."""
+
+    span: Span
+    reference: Reference
+
+
+Body = Use | ListTree | BranchesTree | ComputeTree | ShareTree
+
+
+class NodeTree(Record, identity=True):
+    """One entry of a list of nodes: what it is, and its structural keys."""
+
+    body: Body
     name: Entry | None = None
     reads: From | None = None
     when: Entry | None = None
     repeat: Entry | None = None
+    each: Entry | None = None
+    is_shared: bool = False
+    """Whether all copies have one set of weights."""
+    merge: Use | None = None
+    """The kind that joins what the copies or branches give."""
+    init: InitTree | None = None
+    tie: Mapping[str, Reference] | None = None
+    freeze: Entry | None = None
+    type: Entry | None = None
 
     @property
     def span(self) -> Span:
-        return self.use.span
+        return self.body.span
+
+    @property
+    def title(self) -> str:
+        """What messages call it: its kind or construct."""
+        match self.body:
+            case Use():
+                return self.body.title
+            case ListTree():
+                return self.body.word
+            case BranchesTree():
+                return "branches"
+            case ComputeTree():
+                return "compute"
+            case _:
+                return "share"
+
+
+class NodeArgument(Record, identity=True):
+    """The value of a param of type `node`: a kind with fields. `place` is where it was written, as the walk knows it: what its `$` mean."""
+
+    words: ClassVar[str] = "a kind, with fields if need be"
+
+    use: Use
+    place: object = None
+
+
+class NodesArgument(Record, identity=True):
+    """The value of a param of type `nodes`: a list of nodes. `place` as for `NodeArgument`."""
+
+    words: ClassVar[str] = "a list of nodes"
+
+    nodes: ListTree
+    place: object = None
+
+
+class BlockInput(Record):
+    """An input of a block. `type` is the text of its sizes, dtype included if it is written; None takes anything, lists too."""
+
+    name: str
+    span: Span
+    type: Entry | None = None
+
+
+class BlockTree(Record, identity=True):
+    """What a block does; its params are the fields of its kind."""
+
+    name: str
+    span: Span
+    inputs: tuple[BlockInput, ...]
+    lets: Mapping[str, Entry]
+    nodes: tuple[NodeTree, ...]
+    outputs: tuple[OutputTree, ...] | None
+    is_wrong: bool = False
+    """A mistake in it was reported."""
+
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        return tuple(Port(each.name, is_either=True) for each in self.inputs)
+
+
+class Relation(Record):
+    """A declared fact about sizes, `T <= 1024`. The scalar is where it is written; the names in it are sizes or variables."""
+
+    scalar: Scalar
+    expression: Compare
 
 
 class InputTree(Record):
@@ -95,13 +210,16 @@ class InputTree(Record):
     type: TensorType | Deferred | None
     """None after a mistake."""
     type_span: Span
+    when: Entry | None = None
 
 
 class OutputTree(Record):
     name: str | None
     """The port; None when it is to be called by the reference."""
-    reference: Reference
+    references: tuple[Reference, ...]
     span: Span
+    is_list: bool = False
+    """Written as a list, so that the port hands a list on (blocks only)."""
 
 
 class ModelTree(Record):
@@ -109,6 +227,9 @@ class ModelTree(Record):
     inputs: tuple[InputTree, ...]
     nodes: tuple[NodeTree, ...]
     outputs: tuple[OutputTree, ...] | None
+    where: tuple[Relation, ...] = ()
+    """Declared facts about sizes."""
+    init: tuple[RuleTree, ...] = ()
     is_wrong: bool = False
     """A mistake in this section was reported, so a graph of what is left would be another network."""
 
@@ -136,7 +257,11 @@ class SpecTree(Record):
     name: str
     description: str
     variables: Mapping[str, Entry]
+    blocks: Mapping[str, type[Kind]]
+    """The kinds that the spec itself defines (`BlockKind`)."""
     model: ModelTree
     data: DataTree | None
     train: TrainTree | None
     expect: Mapping[str, Entry]
+    maps: Mapping[str, Layout] = MappingProxyType({})
+    """Layouts of other models' checkpoints, by name."""

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from specbuilder.catalogue import lookup
 from specbuilder.catalogue.contract import Family, Kind
 from specbuilder.catalogue.declared import fields_of
 from specbuilder.catalogue.fields import check, shown
 from specbuilder.diagnostics import Diagnostics, Span, did_you_mean, suggest
 from specbuilder.language.document import Mapping as MappingNode
 from specbuilder.language.document import Node, Scalar
-from specbuilder.language.settings import PLANNED, STRUCTURAL
-from specbuilder.language.tree import Deferred, Entry, Use
+from specbuilder.language.settings import STRUCTURAL
+from specbuilder.language.tree import Deferred, Entry, NodeArgument, NodesArgument, Use
 from specbuilder.language.values import entry, read, span_at
+from specbuilder.language.vocabulary import CATALOGUE, CONSTRUCTS, Vocabulary
 
 if TYPE_CHECKING:
     from specbuilder.catalogue.explain import FieldProblem
@@ -66,11 +66,11 @@ _OTHER_WORDS: Mapping[str, tuple[str, ...]] = {
 
 
 def decode_use(
-    family: Family, item: Node, diagnostics: Diagnostics, *, beside: Collection[str] = ()
+    family: Family, item: Node, diagnostics: Diagnostics, *, beside: Collection[str] = (), vocabulary: Vocabulary = CATALOGUE
 ) -> tuple[Use | None, Mapping[str, tuple[Scalar, Node]]]:
     """A kind written as a word or as a mapping of one kind, and the keys of `beside` that stand next to it."""
     if isinstance(item, Scalar) and isinstance(item.value, str):
-        return _use(family, item, None, diagnostics), {}
+        return _use(family, item, None, diagnostics, vocabulary), {}
     if not isinstance(item, MappingNode) or not item.entries:
         noun = _NOUNS[family]
         article = "an" if noun[0] in "aeiou" else "a"
@@ -89,22 +89,21 @@ def decode_use(
         help = f"begin the entry with a kind, such as `{_SAMPLES[family]}`"
         diagnostics.error("SB0207", f"no {_NOUNS[family]} stands beside `{key.value}`", key.span, help=help)
         return None, others
-    chosen = next(((key, value) for key, value in kinds if _is_kind(family, key)), kinds[0])
+    chosen = next(((key, value) for key, value in kinds if _is_kind(family, key, vocabulary)), kinds[0])
     stray = [(key, value) for key, value in kinds if key is not chosen[0]]
-    outside = _fields_outside(family, chosen[0], chosen[1], stray, diagnostics)
-    use = _use(family, chosen[0], chosen[1], diagnostics, {str(key.value) for key, _ in outside})
+    outside = _fields_outside(vocabulary.find(family, str(chosen[0].value)), chosen[0], chosen[1], stray, diagnostics)
+    use = _use(family, chosen[0], chosen[1], diagnostics, vocabulary, {str(key.value) for key, _ in outside})
     for key, value in stray:
         if all(key is not other for other, _ in outside):
-            _stray_key(use, key, value, family, beside, diagnostics)
+            _stray_key(use, key, value, family, beside, diagnostics, vocabulary)
     return use, others
 
 
 Pair = tuple[Scalar, Node]
 
 
-def _fields_outside(family: Family, kind: Scalar, value: Node, stray: Collection[Pair], diagnostics: Diagnostics) -> list[Pair]:
+def _fields_outside(cls: type[Kind] | None, kind: Scalar, value: Node, stray: Collection[Pair], diagnostics: Diagnostics) -> list[Pair]:
     """Fields that stand beside their kind instead of in it: one mistake, however many they are."""
-    cls = lookup.find(family, str(kind.value))
     known = fields_of(cls) if cls is not None else {}
     outside = [(key, found) for key, found in stray if key.value in known]
     if cls is None or not outside:
@@ -132,27 +131,25 @@ def _text(node: Node) -> str:
     return text if "\n" not in text and len(text) <= 40 else "..."
 
 
-def _is_kind(family: Family, key: Scalar) -> bool:
-    return str(key.value).startswith("$") or str(key.value) in lookup.names(family)
+def _is_kind(family: Family, key: Scalar, vocabulary: Vocabulary) -> bool:
+    return str(key.value).startswith("$") or vocabulary.has(family, str(key.value))
 
 
-def _stray_key(use: Use, key: Scalar, value: Node, family: Family, beside: Collection[str], diagnostics: Diagnostics) -> None:
+def _stray_key(use: Use, key: Scalar, value: Node, family: Family, beside: Collection[str], diagnostics: Diagnostics, vocabulary: Vocabulary) -> None:
     name = str(key.value)
-    if family == "node" and name in PLANNED["node"]:
-        not_yet(f"the key `{name}` of a node", key.span, diagnostics)
-    elif _is_kind(family, key):
+    if _is_kind(family, key, vocabulary) or (family == "node" and name in CONSTRUCTS):
         is_list = family in ("node", "transform", "metric")
         help = "begin a new entry of the list with `- `" if is_list else f"keep one {_NOUNS[family]}"
         diagnostics.error("SB0207", f"one entry holds two kinds, `{use.title}` and `{name}`", key.span, help=help)
     else:
         known = [*beside, *(fields_of(use.cls) if use.cls else ())]
-        help = did_you_mean(name, known) or _as_entry(family, value) or _legal(beside)
+        help = did_you_mean(name, known) or _as_entry(family, value, vocabulary) or _legal(beside)
         diagnostics.error("SB0201", f"unknown key `{name}` beside `{use.title}`", key.span, help=help)
 
 
-def _as_entry(family: Family, value: Node) -> str | None:
+def _as_entry(family: Family, value: Node, vocabulary: Vocabulary) -> str | None:
     """For `activation: relu`: the value is a kind, and stands in the list by itself."""
-    if family == "node" and isinstance(value, Scalar) and value.value in lookup.names(family):
+    if family == "node" and isinstance(value, Scalar) and vocabulary.has(family, str(value.value)):
         return f"write `- {value.value}` as the next entry of the list"
     return None
 
@@ -166,7 +163,7 @@ def not_yet(what: str, span: Span, diagnostics: Diagnostics) -> None:
     diagnostics.error("SB0209", f"{what} is part of the language, but this version of specbuilder cannot run it yet", span)
 
 
-def _use(family: Family, key: Scalar, value: Node | None, diagnostics: Diagnostics, outside: Collection[str] = ()) -> Use:
+def _use(family: Family, key: Scalar, value: Node | None, diagnostics: Diagnostics, vocabulary: Vocabulary, outside: Collection[str] = ()) -> Use:
     """`outside`: fields that stand beside the kind, which has been told; they are not missing as well."""
     if family == "node" and isinstance(key.value, str) and "$" in key.value:
         kind = read(key, diagnostics)
@@ -176,12 +173,9 @@ def _use(family: Family, key: Scalar, value: Node | None, diagnostics: Diagnosti
             return _primary_of_deferred(family, kind, key, value, diagnostics)
         return Use(family, str(key.value), key.span, None, {}, is_wrong=True)
     name = str(key.value)
-    cls = lookup.find(family, name)
+    cls = vocabulary.find(family, name)
     if cls is None:
-        if family == "node" and name in PLANNED["kind"]:
-            not_yet(f"`{name}`", key.span, diagnostics)
-        else:
-            diagnostics.error("SB0205", f"unknown {_NOUNS[family]} `{name}`", key.span, help=unknown_help(family, name))
+        diagnostics.error("SB0205", f"unknown {_NOUNS[family]} `{name}`", key.span, help=vocabulary.unknown(family, name))
         return Use(family, name, key.span, None, {}, is_wrong=True)
     if value is not None and not isinstance(value, MappingNode) and not _is_null(value) and cls.primary is None:
         diagnostics.error("SB0203", f"`{name}` takes no value of its own", value.span, help=_fields_help(cls))
@@ -194,17 +188,17 @@ def _use(family: Family, key: Scalar, value: Node | None, diagnostics: Diagnosti
         cls,
         {field: entry.value for field, entry in plain.items()},
         owner=name,
-        deferred=[field for field, entry in plain.items() if entry.is_deferred],
+        deferred=[field for field, entry in plain.items() if entry.is_deferred or takes_nodes(cls, field)],
     )
     report_problems(problems, plain, key.span, diagnostics, outside, cls)
     wrong = bool(problems or misplaced or outside)
     return Use(family, name, key.span, cls, plain, None if wrong else instance, is_wrong=wrong)
 
 
-def unknown_help(family: Family, name: str) -> str:
-    """What to tell someone who wrote a name that the family does not have."""
-    tail = name.rpartition(".")[2]
-    return lookup.unknown(family, name) or (lookup.unknown(family, tail) if tail != name else None) or "`specbuilder kinds` lists what there is"
+def takes_nodes(cls: type[Kind], field: str) -> bool:
+    """Whether a field is a param of type `node` or `nodes`, whose value is no plain one."""
+    known = fields_of(cls).get(field)
+    return known is not None and known.annotation in (NodeArgument, NodesArgument)
 
 
 def _is_null(node: Node) -> bool:
@@ -241,7 +235,7 @@ def _fields(value: Node | None, key: Scalar, cls: type[Kind] | None, diagnostics
 
 def _misplaced(use: Use, diagnostics: Diagnostics) -> set[str]:
     """Structural keys written among the fields."""
-    structural = {*STRUCTURAL, *PLANNED["node"]} if use.family == "node" else set()
+    structural = {*STRUCTURAL} if use.family == "node" else set()
     wrong = {name for name in use.fields if name in structural and use.cls is not None and name not in fields_of(use.cls)}
     for name in sorted(wrong):
         help = f"write `{name}: {_text(use.fields[name].node)}` on a line of its own, indented like `{use.title}`"

@@ -87,10 +87,14 @@ def resolve(value: Value, lookup: Callable[[str], Any], known: Iterable[str], di
 
 
 def report(error: ExpressionError, scalar: Scalar, diagnostics: Diagnostics) -> None:
-    help = error.help
-    if help is None and error.message.startswith("unknown name `"):
-        help = f"give it a value: `vars: {{{error.message.split('`')[1]}: ...}}`"
-    diagnostics.error("SB0501", error.message, part(scalar, error.start, error.end), help=help)
+    diagnostics.error("SB0501", error.message, part(scalar, error.start, error.end), help=help_of(error))
+
+
+def help_of(error: ExpressionError) -> str | None:
+    """What to do about a mistake in an expression."""
+    if error.help is None and error.message.startswith("unknown name `"):
+        return f"give it a value: `vars: {{{error.message.split('`')[1]}: ...}}`"
+    return error.help
 
 
 def part(scalar: Scalar, start: int, end: int) -> Span:

@@ -19,6 +19,7 @@ from specbuilder.graph.count import batch_symbol
 from specbuilder.graph.graph import TypedGraph
 from specbuilder.graph.promises import check_forms
 from specbuilder.graph.variables import Variables
+from specbuilder.language.override import OPTION
 from specbuilder.language.settings import TRANSFORM_LISTS, DataSettings, Settings, TrainSettings
 from specbuilder.language.tree import DataTree, Entry, SpecTree, TrainTree, Use
 from specbuilder.language.uses import finish, report_problems
@@ -133,6 +134,12 @@ def _fields_agree(optimizer: Optimizer, use: Use | None, diagnostics: Diagnostic
     return True
 
 
+def _origin(written: Span | None) -> Origin:
+    if written is None:
+        return "default"
+    return "command line" if written.source.name == OPTION else "spec"
+
+
 def _report_duration(problem: DurationProblem, use: Use | None, diagnostics: Diagnostics) -> None:
     assert use is not None, "the default schedule has no durations"
     entry = use.fields.get(problem.field)
@@ -232,11 +239,16 @@ class _Maker:
         return found
 
     def _origins(self) -> dict[str, Origin]:
-        written = {f"data.{name}" for name in (*self.data.settings, *self.data.transforms)}
-        written |= {f"train.{name}" for name in (*self.train.settings, *self.train.uses)}
+        written: dict[str, Span] = {}
+        for section, settings, uses in (
+            ("data", self.data.settings, self.data.transforms),
+            ("train", self.train.settings, self.train.uses),
+        ):
+            written |= {f"{section}.{name}": entry.span for name, entry in settings.items()}
+            written |= {f"{section}.{name}": used[0].span if used else self.train.span for name, used in uses.items()}
         every = [f"data.{name}" for name in (*fields_of(DataSettings), *TRANSFORM_LISTS)]
         every += [f"train.{name}" for name in (*fields_of(TrainSettings), "loss", "optimizer", "schedule", "metrics")]
-        return {path: "spec" if path in written else "default" for path in every}
+        return {path: _origin(written.get(path)) for path in every}
 
     # Data meets model ------------------------------------------------------------------------------------------------
 
@@ -431,8 +443,8 @@ class _Maker:
             node = made_by.get(before) if before is not None else None
         if node is None:
             return use.span
-        written = next((written for written in self.tree.model.nodes if written.span == node.span), None)
-        field = written.use.fields.get(written.use.cls.primary or "") if written is not None and written.use.cls is not None else None
+        written = next((written.body for written in self.tree.model.nodes if written.span == node.span and isinstance(written.body, Use)), None)
+        field = written.fields.get(written.cls.primary or "") if written is not None and written.cls is not None else None
         return field.span if field is not None else node.span
 
     def _metrics_fit(self, metrics: Mapping[str, Metric | None], types: tuple[TensorType, TensorType]) -> bool:

@@ -58,6 +58,8 @@ class Texts:
 
     spec: str
     spec_suffix: str
+    beside: Mapping[str, str]
+    """Further texts by their path in the folder: what the spec includes, and `sources.json`, which says where each comes from."""
     model: Emission
     objective: str
 
@@ -135,7 +137,7 @@ def _train(
     host.started(folder, plan, decisions)
     optimizer = make_optimizer(
         plan.optimizer.source(),
-        [parameter for parameter in model.parameters() if parameter.requires_grad],
+        model.parameters(),
         decisions.optimizer_form.value,
         lr_as_tensor=device if decisions.compile.value != "off" and device.type == "cuda" else None,
     )
@@ -271,6 +273,10 @@ def save_weights(model: nn.Module, folder: Path) -> None:
 
 def _write_texts(folder: Path, texts: Texts, plan: Plan, decisions: Decisions) -> None:
     (folder / f"spec{texts.spec_suffix}").write_text(texts.spec, encoding="utf-8")
+    for file, text in texts.beside.items():
+        (folder / file).parent.mkdir(exist_ok=True)
+        # As it is, since its digest is kept too.
+        (folder / file).write_bytes(text.encode())
     (folder / "model.py").write_text(texts.model.text, encoding="utf-8")
     (folder / "objective.py").write_text(texts.objective, encoding="utf-8")
     write_json(folder / "plan.json", plan.as_json())

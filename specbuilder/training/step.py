@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from specbuilder.catalogue.contract import Call
+from specbuilder.diagnostics import RunError
 from specbuilder.training.feed import Batch
 
 Objective = Callable[..., tuple[Tensor, Tensor]]
@@ -23,15 +24,19 @@ Step = Callable[[Batch, int], None]
 Context = Callable[[], AbstractContextManager[Any]]
 
 
-def make_optimizer(call: Call, parameters: Sequence[nn.Parameter], form: str, *, lr_as_tensor: torch.device | None) -> Optimizer:
-    """The optimizer of a plan. Under compile the rate is a tensor, so that a new rate is no new program."""
+def make_optimizer(call: Call, parameters: Iterable[nn.Parameter], form: str, *, lr_as_tensor: torch.device | None) -> Optimizer:
+    """The optimizer of a plan, of all `parameters` but the frozen ones. Under compile the rate is a tensor, so that a new rate is no new program."""
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    if not trained:
+        message = "every parameter of the network is frozen, so there is nothing to train"
+        raise RunError.of("SB1102", message, help="delete `freeze` where something is to be learnt")
     cls = getattr(torch.optim, call.function.rsplit(".", 1)[-1])
     settings: dict[str, Any] = dict(call.kwargs)
     if lr_as_tensor is not None and "lr" in settings:
         settings["lr"] = torch.tensor(settings["lr"], device=lr_as_tensor)
     if form == "fused":
         settings["fused"] = True
-    return cls(parameters, **settings)
+    return cls(trained, **settings)
 
 
 def autocast(precision: str, device: torch.device) -> Context | None:

@@ -40,7 +40,7 @@ def test_only_the_module_that_is_named_is_imported() -> None:
 import sys
 from specbuilder.catalogue.lookup import find, unknown
 find("node", "relu"); unknown("node", "Conv2d"); find("node", "nothing")
-folders = ("layers", "functions", "losses", "optimizers", "schedules", "datasets", "transforms", "metrics")
+folders = ("layers", "functions", "losses", "optimizers", "schedules", "datasets", "transforms", "metrics", "initializers")
 print(*sorted(name for name in sys.modules if name.startswith("specbuilder.catalogue.") and name.split(".")[2] in folders))
 print([name for name in ("torch", "numpy", "torchvision") if name in sys.modules])
 """
@@ -68,6 +68,9 @@ print([name for name in ("torch", "numpy", "torchvision") if name in sys.modules
         ("optimizer", "AdamW", "did you mean `adamw`?"),
         ("schedule", "OneCycleLR", "did you mean `one_cycle`?"),
         ("metric", "acc", "did you mean `accuracy`?"),
+        ("initializer", "he_normal", "did you mean `kaiming_normal`?"),
+        ("initializer", "normal_", "did you mean `normal`?"),
+        ("initializer", "linear", "`linear` is a node; it belongs to `model.nodes`"),
         ("node", "zebra", None),
     ],
 )

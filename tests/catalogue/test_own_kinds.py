@@ -190,9 +190,9 @@ def test_kind_is_repeated_computed_and_wired_as_any_other() -> None:
         "        # x: float32[B, 4]\n"
         "        h = F.relu(x)  # float32[B, 4]\n"
         "        gate_ = gate(x, h, power=1.5)  # float32[B, 4]\n"
-        "        h = gate(x, gate_, power=2.0)  # float32[B, 4]\n"
-        "        h = gate(h, gate_, power=2.0)  # float32[B, 4]\n"
-        "        return h\n"
+        "        x = gate(x, gate_, power=2.0)  # float32[B, 4]\n"
+        "        x = gate(x, gate_, power=2.0)  # float32[B, 4]\n"
+        "        return x\n"
     )
     x = torch.randn(3, 4)
     gate = x * x.relu().sigmoid() ** 1.5
@@ -219,7 +219,7 @@ def test_emitted_file_brings_all_that_the_class_needs_and_nothing_of_ours(folder
     )
     found = loaded(text, "float32[B, 4]", "- mine", "- mine")
     assert found.source.partition("class Net")[0].partition("\n\n")[2] == (
-        "from torch import Tensor, nn\nimport math\n\n\n"
+        "import math\nfrom torch import Tensor, nn\n\n\n"
         "EPS = 1e-5\n\n\ndef root(x: Tensor) -> Tensor:\n    return (x + EPS) ** 0.5  # of EPS\n\n\nclass Base(nn.Module):\n    turns = math.pi\n\n\n"
         "class M(Base):\n    def __init__(self, k: int) -> None:\n        super().__init__()\n    def forward(self, x: Tensor):\n"
         "        return root(x.abs()) * self.turns\n\n\n"

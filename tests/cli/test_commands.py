@@ -169,7 +169,9 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         cli.main(["--help"])
     assert stopped.value.code == 0
     said = capsys.readouterr().out
-    assert re.findall(r"^    (\w+) ", said, re.MULTILINE) == ["validate", "summary", "emit", "run", "kinds", "schema", "init"]
+    assert re.findall(r"^    ([a-z-]+)(?: |$)", said, re.MULTILINE) == [
+        *("validate", "summary", "emit", "run", "explain-value", "kinds", "schema", "init")
+    ]
 
 
 # JSON ----------------------------------------------------------------------------------------------------------------
@@ -182,6 +184,7 @@ def test_json_of_a_bad_spec_carries_places(tmp_path: Path) -> None:
     assert json.loads(answer.out) == {
         "version": 1,
         "file": "bad.yaml",
+        "variant": None,
         "valid": False,
         "diagnostics": [
             {
@@ -258,6 +261,140 @@ def test_mistake_in_set_is_shown_in_the_option(tmp_path: Path) -> None:
     assert answer.code == 3
     assert "--> --set:1:27\n" in answer.err
     assert "1 | model.nodes.linear.linear=ten\n" in answer.err
+
+
+# Variants, included files and where values come from -------------------------------------------------------------------
+
+FAMILY = """\
+specbuilder: 1
+name: family
+include: parts.yaml
+vars: {width: 8}
+variants:
+  small: {width: 2}
+  large: {width: 16, depth: 3}
+model:
+  inputs:
+    x: float32[B, 4]
+  nodes:
+    - linear: $width
+    - linear: $depth
+"""
+
+
+def family(folder: Path) -> None:
+    written(folder, family=FAMILY, parts="specbuilder: 1\nvars: {depth: 1}\n", small=FAMILY.replace("small: {width: 2}", "small: {}"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "out"),
+    [
+        (
+            "validate family.yaml",
+            0,
+            (
+                "family.yaml: valid; 49 parameters, x float32[B, 4] -> output float32[B, 1]\n"
+                "family.yaml: this is the base; `--variant all` checks small, large as well\n"
+            ),
+        ),
+        ("validate family.yaml --variant small", 0, "family.yaml, variant small: valid; 13 parameters, x float32[B, 4] -> output float32[B, 1]\n"),
+        (
+            "validate family.yaml --variant all",
+            0,
+            (
+                "family.yaml: valid; 49 parameters, x float32[B, 4] -> output float32[B, 1]\n"
+                "family.yaml, variant small: valid; 13 parameters, x float32[B, 4] -> output float32[B, 1]\n"
+                "family.yaml, variant large: valid; 131 parameters, x float32[B, 4] -> output float32[B, 3]\n"
+            ),
+        ),
+        # A variant that is the base is checked once.
+        (
+            "validate small.yaml --variant all",
+            0,
+            (
+                "small.yaml, variant small: valid; 49 parameters, x float32[B, 4] -> output float32[B, 1]\n"
+                "small.yaml, variant large: valid; 131 parameters, x float32[B, 4] -> output float32[B, 3]\n"
+            ),
+        ),
+        (
+            "validate family.yaml --variant large --set vars.width=1",
+            0,
+            "family.yaml, variant large: valid; 11 parameters, x float32[B, 4] -> output float32[B, 3]\n",
+        ),
+        ("validate family.yaml --variant lagre", 3, ""),
+        ("summary family.yaml --variant lagre", 3, ""),
+        ("emit family.yaml --variant all", 3, ""),
+        ("run family.yaml --variant lagre", 3, ""),
+        ("explain-value family.yaml vars.widht", 3, ""),
+        ("explain-value nope.yaml vars.width", 2, ""),
+        ("validate family.yaml --root nowhere", 2, ""),
+        (
+            "explain-value family.yaml vars.depth --variant large",
+            0,
+            (
+                "vars.depth = 3, set by the variant `large`\n"
+                " --> family.yaml:7:29\n  |\n7 |   large: {width: 16, depth: 3}\n  |                             ^ written here\n"
+                " --> parts.yaml:2:15\n  |\n2 | vars: {depth: 1}\n  |               ^ instead of this, from an included file\n"
+            ),
+        ),
+    ],
+)
+def test_families(arguments: str, code: int, out: str, tmp_path: Path) -> None:
+    family(tmp_path)
+    answer = specbuilder(*arguments.split(), folder=tmp_path)
+    assert (answer.code, answer.out) == (code, out), answer.err
+    assert (answer.err == "") == (code == 0)
+
+
+def test_mistake_of_one_variant_fails_the_check_of_all(tmp_path: Path) -> None:
+    written(tmp_path, a=FAMILY.replace("width: 2}", "width: 0}").replace("include: parts.yaml\n", "").replace("width: 8}", "width: 8, depth: 1}"))
+    assert specbuilder("validate", "a.yaml", folder=tmp_path).code == 0
+    answer = specbuilder("validate", "a.yaml", "--variant", "all", folder=tmp_path)
+    assert answer.code == 3
+    assert [line.partition(";")[0] for line in answer.out.splitlines()] == ["a.yaml: valid", "a.yaml, variant large: valid"]
+    assert answer.err.splitlines()[-1] == "a.yaml, variant small: 1 error"
+
+
+def test_mistake_that_all_variants_have_is_shown_once(tmp_path: Path) -> None:
+    written(
+        tmp_path, a=FAMILY.replace("include: parts.yaml\n", "").replace("width: 8}", "width: 8, depth: 1}").replace("linear: $depth", "lineer: 1")
+    )
+    answer = specbuilder("validate", "a.yaml", "--variant", "all", folder=tmp_path)
+    assert answer.err.count("unknown kind of node `lineer`") == 1
+    assert [line for line in answer.err.splitlines() if line.endswith("1 error")] == [
+        *("a.yaml: 1 error", "a.yaml, variant small: 1 error", "a.yaml, variant large: 1 error")
+    ]
+
+
+def test_json_of_variants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    family(tmp_path)
+    assert cli.main(["validate", "--json", "family.yaml", "--variant", "all"]) == 0
+    answers = json.loads(capsys.readouterr().out)
+    assert [(each["variant"], each["parameters"], each["variants"]) for each in answers] == [
+        (variant, parameters, ["small", "large"]) for variant, parameters in ((None, 49), ("small", 13), ("large", 131))
+    ]
+    assert cli.main(["explain-value", "--json", "family.yaml", "model.nodes.1.out_features", "--variant", "large"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {key: found[key] for key in ("version", "file", "variant", "path", "value", "origin", "expression")} == {
+        "version": 1,
+        "file": "family.yaml",
+        "variant": "large",
+        "path": "model.nodes.1.out_features",
+        "value": 3,
+        "origin": "text",
+        "expression": "$depth",
+    }
+
+
+def test_root_opens_another_folder(tmp_path: Path) -> None:
+    for name in ("library", "specs"):
+        (tmp_path / name).mkdir()
+    written(tmp_path / "library", parts="specbuilder: 1\nvars: {depth: 1}\n")
+    written(tmp_path / "specs", a=FAMILY.replace("parts.yaml", "../library/parts.yaml"))
+    assert specbuilder("validate", "specs/a.yaml", folder=tmp_path).code == 3
+    answer = specbuilder("validate", "specs/a.yaml", "--root", "library", folder=tmp_path)
+    assert (answer.code, answer.out.splitlines()[0]) == (0, "specs/a.yaml: valid; 49 parameters, x float32[B, 4] -> output float32[B, 1]")
 
 
 # Terminals and pipes -------------------------------------------------------------------------------------------------

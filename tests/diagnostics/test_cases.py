@@ -2,7 +2,8 @@
 
 The first lines of a case say what must be found, in the order of the text: a code and the token under which the caret begins (`# SB0201 kernal_size`, the
 only place in the text that reads so, or a line and column, `# SB0304 11:13`). `# set: PATH=VALUE` is given to `--set`, `# exit: 6` is another exit code
-than 3. In JSON these lines stand in `description`. The whole text that a user sees is a golden file of the same name.
+than 3, `# variant: NAME` is given to `--variant`. In JSON these lines stand in `description`. A folder is a case of several files: `spec.yaml` (or
+`spec.json`) is the spec, and a token is looked for in the file that the mistake is told of. The whole text that a user sees is a golden file of the same name.
 """
 
 from __future__ import annotations
@@ -37,23 +38,33 @@ class Case(NamedTuple):
     marks: tuple[Mark, ...]
     changes: dict[str, str]
     exit_code: int
+    variant: str | None = None
+    folder: Path | None = None
 
 
 def read_case(path: Path) -> Case:
+    folder = path if path.is_dir() else None
+    if folder is not None:
+        path = next(folder.glob("spec.*"))
     text = path.read_text(encoding="utf-8")
     head = (
         json.loads(text)["description"].split("; ") if path.suffix == ".json" else [line[2:] for line in text.splitlines() if line.startswith("# ")]
     )
     marks = tuple(Mark(*line.split(" ", 1)) for line in head if re.match(r"SB\d{4} ", line))
-    settings = [line.split(": ", 1) for line in head if line.startswith(("set: ", "exit: "))]
+    settings = [line.split(": ", 1) for line in head if line.startswith(("set: ", "exit: ", "variant: "))]
     changes = dict(value.split("=", 1) for key, value in settings if key == "set")
     exit_code = next((int(value) for key, value in settings if key == "exit"), 3)
-    return Case(path.name, text, marks, changes, exit_code)
+    variant = next((value for key, value in settings if key == "variant"), None)
+    return Case(path.name, text, marks, changes, exit_code, variant, folder)
+
+
+def golden_name(path: Path) -> str:
+    return f"{path.stem}{'_json' if path.suffix == '.json' else ''}.txt"
 
 
 def found_in(case: Case) -> SpecbuilderError | None:
     try:
-        parse(case.text, case.name, set=case.changes)
+        parse(case.text, case.name, variant=case.variant, set=case.changes, folder=case.folder)
     except SpecbuilderError as error:
         return error
     return None
@@ -83,7 +94,7 @@ def test_mistake_is_told_where_it_is(path: Path, golden: Golden) -> None:
     wanted = [(mark.code, *place_of(mark, case, found)) for mark, found in zip(case.marks, error.diagnostics, strict=False)]
     assert said == wanted + [("?", 0, 0)] * (len(case.marks) - len(wanted)), render_all(error.diagnostics)
     assert error.exit_code == case.exit_code
-    golden(f"diagnostics/{path.stem}{'_json' if path.suffix == '.json' else ''}.txt", render_all(error.diagnostics) + "\n")
+    golden(f"diagnostics/{golden_name(path)}", render_all(error.diagnostics) + "\n")
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
@@ -108,7 +119,7 @@ def test_messages_are_of_one_cast(path: Path) -> None:
 
 
 def test_every_case_has_its_golden_and_no_golden_is_left_over() -> None:
-    wanted = {f"{path.stem}{'_json' if path.suffix == '.json' else ''}.txt" for path in PATHS}
+    wanted = {golden_name(path) for path in PATHS}
     assert {path.name for path in (CASES.parent.parent / "golden" / "diagnostics").iterdir()} == wanted
 
 

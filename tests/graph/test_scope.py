@@ -52,7 +52,7 @@ def scope() -> Scope:
     ],
 )
 def test_reference_means(text: str, found: list[str]) -> None:
-    assert [each.name for each in scope().resolve(text)] == found
+    assert [each.name for each in scope().resolve(text).values] == found
 
 
 @pytest.mark.parametrize(
@@ -93,4 +93,4 @@ def test_input_of_two_must_be_named() -> None:
 
 
 def test_list_that_nothing_enters_gives_an_unknown_value() -> None:
-    assert [each.type for each in Scope(entry=()).resolve("prev")] == [None]
+    assert [each.type for each in Scope(entry=(), is_told=True).resolve("prev").values] == [None]

@@ -11,7 +11,7 @@ from specbuilder.catalogue.layers.linear import Linear
 from specbuilder.diagnostics import Diagnostics
 from specbuilder.language.decode import decode
 from specbuilder.language.read import read
-from specbuilder.language.tree import Deferred, From, NodeTree, SpecTree
+from specbuilder.language.tree import Deferred, From, NodeTree, SpecTree, Use
 
 HEAD = "specbuilder: 1\nname: a\nmodel:\n  inputs:\n    x: float32[B, 4]\n  nodes:\n"
 
@@ -31,6 +31,12 @@ def node_of(text: str) -> NodeTree:
     return tree.model.nodes[0]
 
 
+def use_of(text: str) -> Use:
+    body = node_of(text).body
+    assert isinstance(body, Use)
+    return body
+
+
 def told(text: str) -> list[str]:
     _, diagnostics = tree_of(text)
     return [f"{found.span.line if found.span else 0} {found.code}" for found in diagnostics]
@@ -40,12 +46,12 @@ def told(text: str) -> list[str]:
     "text", ["- linear: 8", "- linear: {out_features: 8}", "- linear:\n    out_features: 8", "- linear: {out_features: 8, bias: true}"]
 )
 def test_literal_kind_is_made_at_once(text: str) -> None:
-    assert node_of(text).use.instance == Linear(out_features=8)
+    assert use_of(text).instance == Linear(out_features=8)
 
 
 @pytest.mark.parametrize("text", ["- relu", "- relu:", "- relu: {}"])
 def test_kind_without_fields(text: str) -> None:
-    use = node_of(text).use
+    use = use_of(text)
     assert (use.title, dict(use.fields), use.instance is not None) == ("relu", {}, True)
 
 
@@ -58,14 +64,14 @@ def test_kind_without_fields(text: str) -> None:
     ],
 )
 def test_expression_waits(text: str, deferred: list[str]) -> None:
-    use = node_of(text).use
+    use = use_of(text)
     assert use.instance is None
     assert not use.is_wrong
     assert [name for name, entry in use.fields.items() if entry.is_deferred] == deferred
 
 
 def test_kind_out_of_a_variable_waits() -> None:
-    use = node_of("- $unit: {out: 8}").use
+    use = use_of("- $unit: {out: 8}")
     assert isinstance(use.kind, Deferred)
     assert (use.title, use.cls, list(use.fields)) == ("$unit", None, ["out"])
 

@@ -208,7 +208,7 @@ REFUSED: list[tuple[str, str, str, str]] = [
     ("  nodes:", "  layers: []\n  nodes:", "$.model: Additional properties are not allowed ('layers' was unexpected)", "SB0201"),
     ("image: float32[B, 1, 8, 8]", "image: float[B, 64]", f"$.model.inputs.image: 'float[B, 64]' does not match '{TYPE}'", "SB0502"),
     ("image: float32[B, 1, 8, 8]", "image: float32", f"$.model.inputs.image: 'float32' does not match '{TYPE}'", "SB0502"),
-    ("image: float32[B, 1, 8, 8]", "image: 64", "$.model.inputs.image: 64 is not of type 'string'", "SB0203"),
+    ("image: float32[B, 1, 8, 8]", "image: 64", "$.model.inputs.image: 64 is not of type 'object', 'string'", "SB0203"),
     ("data:", "  outputs: logits\ndata:", "$.model.outputs: 'logits' is not of type 'array', 'object'", "SB0203"),
     # a node
     ("- flatten", "- flaten", "$.model.nodes[0]: 'flaten' is not valid under any of the given schemas", "SB0205"),
@@ -237,8 +237,8 @@ REFUSED: list[tuple[str, str, str, str]] = [
     ("- flatten", "- flatten: {name: a}", "$.model.nodes[0].flatten: Additional properties are not allowed ('name' was unexpected)", "SB0206"),
     ("- flatten", "- flatten: 2", "$.model.nodes[0].flatten: 2 is not of type 'object', 'null'", "SB0203"),
     ("- flatten", "- flatten: {start: 1}", "$.model.nodes[0].flatten: Additional properties are not allowed ('start' was unexpected)", "SB0201"),
-    ("- flatten", "- sequence: []", "$.model.nodes[0]: 'sequence' does not match any of the regexes: '\\\\$'", "SB0209"),
-    ("- flatten", "- flatten:\n      each: 2", "$.model.nodes[0]: 'each' does not match any of the regexes: '\\\\$'", "SB0209"),
+    ("- flatten", "- sequence: []", "$.model.nodes[0].sequence: [] should be non-empty", "SB0203"),
+    ("- flatten", "- flatten:\n      each: 0", "$.model.nodes[0].each: 0 is less than the minimum of 1", "SB0203"),
     ("- flatten", "- flatten:\n      name: A", "$.model.nodes[0].name: 'A' does not match '^[a-z_][a-z0-9_]*$|\\\\$'", "SB0302"),
     ("- flatten", "- flatten:\n      from: 3", "$.model.nodes[0].from: 3 is not of type 'string', 'array', 'object'", "SB0203"),
     ("- flatten", "- flatten:\n      when: 3", "$.model.nodes[0].when: 3 is not of type 'boolean', 'string'", "SB0203"),
@@ -366,6 +366,8 @@ def spec_with(kind: type[Kind], use: Any) -> dict[str, Any]:
         spec["model"]["nodes"].insert(0, use)
     elif kind.family == "dataset":
         spec["data"] = {**({use: None} if isinstance(use, str) else use), "batch_size": 64}
+    elif kind.family == "initializer":
+        spec["model"]["init"] = [{use: None} | {"match": "logits"} if isinstance(use, str) else {**use, "match": "logits"}]
     elif kind.family == "transform":
         spec["data"]["augment"] = [use]
     else:

@@ -92,7 +92,7 @@ def test_plan_is_a_pure_function_and_plain_data() -> None:
 
 def test_set_is_an_origin_of_its_own_place_and_keeps_its_type() -> None:
     assert plan_of(vars__rate=0.5).as_json()["train"]["optimizer"]["sgd"]["lr"] == 0.5
-    with pytest.raises(SpecError, match="`batch_size` wants a positive integer, but this is 6"):
+    with pytest.raises(SpecError, match=r"`size` wants an integer, but this is 6\.5"):
         plan_of(vars__size=6.5)
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from specbuilder.diagnostics import CheckError, DataError, RunError
 ROOT = Path(__file__).parent.parent.parent
 FILES = {
     "spec.yaml",
+    "sources.json",
     "plan.json",
     "decisions.json",
     "model.py",
@@ -55,6 +57,32 @@ def test_a_run_folder_tells_everything(tmp_path: Path) -> None:
     assert plan["length"]["last_batch"] == 1438 - 22 * 64
     decisions = json.loads((run.folder / "decisions.json").read_text())
     assert decisions["device"] == {"value": "cpu", "reason": "asked for"}
+
+
+def test_a_run_folder_keeps_what_the_spec_includes_and_how_it_was_asked_for(tmp_path: Path) -> None:
+    text = (ROOT / "specs/digits.yaml").read_text()
+    part = "specbuilder: 1\nvars: {classes: 10}\n"
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts/sizes.yaml").write_text(part)
+    spec_text = text.replace("name: digits\n", "name: digits\ninclude: parts/sizes.yaml\nvariants: {all_classes: {classes: 10}}\n")
+    assert spec_text != text
+    (tmp_path / "spec.yaml").write_text(spec_text)
+    changes = {"train.epochs": 1, "expect": {}}
+    run = specbuilder.load(tmp_path / "spec.yaml", variant="all_classes", set=changes).train(root=tmp_path / "runs", device="cpu")
+    assert {entry.name for entry in run.folder.iterdir()} == {*FILES, "included"}
+    assert (run.folder / "spec.yaml").read_text() == spec_text
+    assert (run.folder / "included/1-sizes.yaml").read_text() == part
+    assert json.loads((run.folder / "sources.json").read_text()) == {
+        "spec": {"file": "spec.yaml", "name": "spec.yaml", "sha256": sha256(spec_text.encode()).hexdigest()},
+        "variant": "all_classes",
+        "set": {"train.epochs": "1", "expect": "{}"},
+        "included": {"parts/sizes.yaml": {"file": "included/1-sizes.yaml", "sha256": sha256(part.encode()).hexdigest()}},
+    }
+    origins = json.loads((run.folder / "plan.json").read_text())["origins"]
+    assert (origins["train.epochs"], origins["train.loss"], origins["train.compile"]) == ("command line", "spec", "default")
+    (tmp_path / "parts/sizes.yaml").unlink()
+    again = specbuilder.load(run.folder / "spec.yaml", variant="all_classes", set=changes)
+    assert again.source == (run.folder / "model.py").read_text()
 
 
 def test_equal_runs_leave_equal_bytes_and_another_seed_other_ones(tmp_path: Path) -> None:

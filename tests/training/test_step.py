@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import specbuilder
+from specbuilder.catalogue.contract import call
+from specbuilder.diagnostics import RunError
 from specbuilder.emit.load import load
 from specbuilder.emit.objective import emit_objective
 from specbuilder.training.step import autocast, make_optimizer, make_step
@@ -69,6 +71,25 @@ def test_the_loss_sum_is_weighed() -> None:
     total = torch.zeros(())
     make_step(model, objective, optimizer, total, context=None)(batch, 3)
     assert total.item() == pytest.approx(3 * expected, rel=1e-6)
+
+
+def test_frozen_parameters_stay_what_they_are() -> None:
+    """They are in no optimizer, weight decay included, and get no gradient; the others move."""
+    model, objective, _, batch = parts("mlp")
+    frozen = model.get_parameter("linear.weight").requires_grad_(False)
+    optimizer = make_optimizer(call("torch.optim.SGD", lr=0.1, weight_decay=0.5), model.parameters(), "fused", lr_as_tensor=None)
+    assert sum(len(group["params"]) for group in optimizer.param_groups) == len(list(model.parameters())) - 1
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    make_step(model, objective, optimizer, torch.zeros(()), context=None)(batch, 4)
+    assert frozen.grad is None
+    assert {name for name, value in model.state_dict().items() if torch.equal(value, before[name])} == {"linear.weight"}
+
+
+def test_nothing_to_train_is_an_error() -> None:
+    model = torch.nn.Linear(2, 2).requires_grad_(False)
+    with pytest.raises(RunError) as error:
+        make_optimizer(call("torch.optim.SGD"), model.parameters(), "fused", lr_as_tensor=None)
+    assert error.value.diagnostics[0].message == "every parameter of the network is frozen, so there is nothing to train"
 
 
 @pytest.mark.long

@@ -1,0 +1,1 @@
+"""How tensors begin: one module a group of functions of torch.nn.init."""
