@@ -23,7 +23,6 @@ from specbuilder.graph.count import Report
 from specbuilder.graph.graph import TypedGraph
 from specbuilder.graph.promises import BROKEN, broken_bounds
 from specbuilder.language.document import Mapping as MappingNode
-from specbuilder.language.folders import SOURCES, Files, files_of
 from specbuilder.language.tree import SpecTree
 from specbuilder.pipeline import Checked, check, compose, plan_for
 from specbuilder.plan.plan import Plan
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from specbuilder.language.folders import Files
     from specbuilder.language.maps import Layout
     from specbuilder.report.provenance import Provenance
     from specbuilder.training.run import Host
@@ -85,6 +85,8 @@ def as_text(changes: Mapping[str, Any]) -> dict[str, str]:
 
 def files_at(path: Path, roots: Sequence[str | Path]) -> Files:
     """What a spec at `path` may include. Raises `UsageError` when a root is no folder."""
+    from specbuilder.language.folders import files_of
+
     for root in roots:
         if not Path(root).is_dir():
             raise UsageError.of("SB0908", f"there is no folder {root} to include files from")
@@ -310,6 +312,8 @@ class Spec:
 
     def texts_beside(self, spec: str) -> dict[str, str]:
         """The files beside the spec that make a run folder self-contained, by their path in it: what it includes, and how it was asked for."""
+        from specbuilder.language.folders import SOURCES
+
         document = self.tree.document
         kept = {f"included/{number}-{Path(each.place).name}": each for number, each in enumerate(document.included, start=1)}
         sources = {

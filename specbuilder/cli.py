@@ -234,6 +234,8 @@ def _validate(arguments: argparse.Namespace) -> int:
 
 def _variants(arguments: argparse.Namespace, path: str) -> list[str | None]:
     """What to check of a file: one variant, or with `all` the base and every variant, each network once."""
+    if arguments.variant is None:
+        return [None]
     from specbuilder.diagnostics import SpecbuilderError
     from specbuilder.language.variants import ALL
 

@@ -78,7 +78,7 @@ class Refusal(Exception):
     """Raised by a rule that cannot accept what arrives; the walk adds position, chain and copies.
 
     `field` or `port` name what is to blame, so that the caret can stand under it; without either it stands under the kind.
-    For a port that takes a list, `item` is the position in the list.
+    For a port that takes a list, `item` is the position in the list; of a field that is a text, `part` are the characters to blame, from and up to.
     """
 
     def __init__(
@@ -90,9 +90,10 @@ class Refusal(Exception):
         item: int | None = None,
         help: str | None = None,
         code: str = "SB0401",
+        part: tuple[int, int] | None = None,
     ) -> None:
         super().__init__(message)
-        self.message, self.field, self.port, self.item, self.help, self.code = message, field, port, item, help, code
+        self.message, self.field, self.port, self.item, self.help, self.code, self.part = message, field, port, item, help, code, part
 
 
 # Code, described -----------------------------------------------------------------------------------------------------
@@ -253,8 +254,6 @@ class Node(Kind):
     """Whether the node never becomes `prev`, as a parameter does not."""
     helpers: ClassVar[tuple[str, ...]] = ()
     """Source texts of classes and functions that the emitted code calls and torch does not have; each is pasted into an emitted file once."""
-    extra: ClassVar[str | None] = None
-    """The field, a `dict`, that takes the keys which are no fields: the axes of `rearrange: {pattern: ..., h: 8}`."""
     takes: ClassVar[str | Mapping[str, str] | None] = None
     """For own kinds: what arrives, `[B, channels, H, W]`, or a pattern for each port; a size in small letters becomes an argument of that name."""
     requires: ClassVar[tuple[str, ...]] = ()

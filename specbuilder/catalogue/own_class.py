@@ -449,7 +449,7 @@ def _measure_the_rest(cls: type[Node], *, is_module: bool) -> None:
         from specbuilder.catalogue.measuring import outputs
 
         found = outputs(self, types)
-        return found if len(found) > 1 else found[0]
+        return found[0] if len(found) == 1 else found
 
     def remarks(self: Node, *types: Any) -> tuple[Any, ...]:
         from specbuilder.catalogue.measuring import remarks

@@ -64,12 +64,12 @@ class _Leaves:
         piece.order = _merged([copy.order for copy in copies])
         piece.names = [name for name in piece.order if any(name in copy.keywords for copy in copies)]
         columns: list[Sequence[Any]] = list(zip(*(copy.leaves for copy in copies), strict=True))
-        for name in piece.names:
-            # A keyword that a copy leaves out has the value of the kind's field.
-            columns.append(
-                [copy.keywords[name] if name in copy.keywords else getattr(self._item(use, at).kind, name) for use, copy in enumerate(copies)]
-            )
+        columns.extend([self._keyword_of(copy, name, use, at) for use, copy in enumerate(copies)] for name in piece.names)
         return columns
+
+    def _keyword_of(self, copy: Piece, name: str, use: int, at: int) -> Any:
+        """The value of a keyword; one that a copy leaves out has the value of the kind's field."""
+        return copy.keywords[name] if name in copy.keywords else getattr(self._item(use, at).kind, name)
 
     def _item(self, use: int, at: int) -> GraphNode:
         item = self.form.uses[use].steps[at].item
@@ -118,10 +118,10 @@ class _Leaves:
     def _size(self, at: int, piece: Piece, position: int, values: Sequence[Any]) -> Any:
         """What tells a size in every use: what arrives at the step, if it can; else what arrives at the class; else it is passed."""
         form = self.form
-        read = [_shapes(unit, unit.steps[at].reads) for unit in form.uses]
+        read = [_shapes(unit.steps[at].reads) for unit in form.uses]
         if (found := sizes.direct(values, read)) is not None:
             return found
-        entered = [_shapes(unit, (*(value for _, value in unit.inputs), *unit.outside)) for unit in form.uses]
+        entered = [_shapes((*(value for _, value in unit.inputs), *unit.outside)) for unit in form.uses]
         over_inputs = sizes.direct(values, entered)
         if over_inputs is None:
             if (found := sizes.formula(values, read)) is not None:
@@ -145,7 +145,7 @@ class _Leaves:
         """A size that does not follow from what enters the network, since nothing is known of it: read off what an earlier step of the class made."""
         if not any(value.symbols - self.entering for value in values if isinstance(value, Poly)):
             return None
-        made = [_shapes(unit, list(values_of(unit, at))) for unit in self.form.uses]
+        made = [_shapes(list(values_of(unit, at))) for unit in self.form.uses]
         found = sizes.direct(values, made)
         return found if found is not None else sizes.formula(values, made)
 
@@ -183,7 +183,7 @@ def _nothing(_: Input | Held) -> object:
     return None
 
 
-def _shapes(unit: Unit, values: Sequence[Any]) -> list[Sequence[Dim]]:
+def _shapes(values: Sequence[Any]) -> list[Sequence[Dim]]:
     return [value.type.shape if value.type is not None else () for value in values]
 
 

@@ -18,7 +18,7 @@ from specbuilder.catalogue.fields import check
 from specbuilder.diagnostics import InternalError, did_you_mean
 from specbuilder.graph.operands import FormulaProblem, FormulaProblems, Known, Operand, Tensor, Tensors, named, wrong
 from specbuilder.language.calls import FUNCTIONS
-from specbuilder.language.syntax import List, Name, Tuple
+from specbuilder.language.syntax import List, Literal, Name, Tuple
 from specbuilder.language.tokens import Place
 from specbuilder.records import Record
 from specbuilder.shapes import Dim, DimError, Poly, Requirement, TensorType, at_least
@@ -190,7 +190,7 @@ def _instance(cls: type[Function], title: str, bound: Bound, at: Place) -> Funct
     for problem in problems:
         name, *steps = problem.location
         argument = written.get(str(name))
-        place = at if argument is None else _part(argument.place, steps)
+        place = at if argument is None else _characters(_part(argument.place, steps), problem.part)
         code, message, help = problem.code, problem.message, problem.help
         size = _size(values.get(str(name)))
         if size is not None:
@@ -206,6 +206,13 @@ def _part(place: Place, steps: Sequence[str | int]) -> Place:
             break
         place = place.items[step]
     return place
+
+
+def _characters(place: Place, part: tuple[int, int] | None) -> Place:
+    """Some characters of a text, where it is written out without escapes; else all of it."""
+    if part is None or not isinstance(place, Literal) or not isinstance(place.value, str) or place.end - place.start != len(place.value) + 2:
+        return place
+    return place._replace(start=place.start + 1 + part[0], end=place.start + 1 + part[1])
 
 
 def _size(value: Any) -> Poly | None:
@@ -231,10 +238,10 @@ def _types(port: Port, tensors: Sequence[Tensor]) -> TensorType | tuple[TensorTy
 
 
 def _several(cls: type[Node], title: str, at: Place) -> FormulaProblems:
-    names = " and ".join(f"`{name}`" for name in cls.outputs) if len(cls.outputs) > 1 else "a list"
+    names = f"several tensors, {' and '.join(f'`{name}`' for name in cls.outputs)}" if len(cls.outputs) > 1 else "a list of tensors"
     port = cls.outputs[0] if len(cls.outputs) > 1 else "0"
     help = f"make it a node of its own with a `name`, and write `name.{port}`"
-    return wrong("SB0303", f"`{title}` gives several tensors, {names}, and a formula has no name for them", at, help)
+    return wrong("SB0303", f"`{title}` gives {names}, and a formula has no name for them", at, help)
 
 
 def _required(kind: Function, given: TensorType, types: tuple[Any, ...]) -> tuple[Requirement, ...]:
@@ -257,7 +264,7 @@ def _located(
     """A refusal at the argument to blame, in the words of the formula."""
     arguments = read.get(refusal.port or "", ())
     if refusal.field is not None and refusal.field in bound.fields:
-        place = bound.fields[refusal.field].place
+        place = _characters(bound.fields[refusal.field].place, refusal.part)
     else:
         place = arguments[min(refusal.item or 0, len(arguments) - 1)][1] if arguments else at
     blamed = arguments or [found for each in read.values() for found in each]
@@ -272,7 +279,14 @@ def _in_a_formula(refusal: Refusal) -> str | None:
         return "convert it: `float32(...)`"
     if refusal.help is None or "from:" in refusal.help:
         return None
-    return re.sub(r"`cast: (\w+)`", r"`\1(...)`", refusal.help)
+    help = refusal.help
+    for use, formula in _AS_FORMULA:
+        help = re.sub(use, formula, help)
+    return help
+
+
+_AS_FORMULA = ((r"`cast: (\w+)`", r"`\1(...)`"), (r"`gt: (\d+)`", r"`x > \1`"))
+"""How the uses of kinds that helps suggest are written in a formula."""
 
 
 # Code ----------------------------------------------------------------------------------------------------------------

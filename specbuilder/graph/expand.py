@@ -16,7 +16,7 @@ from typing import Any
 
 from specbuilder.catalogue import demands, lookup
 from specbuilder.catalogue.contract import Node, Refusal
-from specbuilder.catalogue.declared import MISFIT, fields_of, fit
+from specbuilder.catalogue.declared import admits, fields_of
 from specbuilder.catalogue.fields import shown
 from specbuilder.diagnostics import Diagnostics, Related
 from specbuilder.graph.bind import bind
@@ -393,7 +393,6 @@ class _Walk:
         """The fields of a use with their values; None when one of them cannot be had, which has been told."""
         values: dict[str, Any] = {}
         is_whole = True
-        fields = fields_of(cls)
         for name, entry in use.fields.items():
             if isinstance(entry.value, (NodeArgument, NodesArgument)):
                 values[name] = entry.value if entry.value.place is not None else entry.value.replace(place=place)
@@ -403,8 +402,8 @@ class _Walk:
             except Undefined:
                 is_whole = False
                 continue
-            wanted = fields.get(cls.primary if name == PRIMARY and cls.primary else name)
-            if isinstance(values[name], Poly) and (wanted is None or fit(wanted.annotation, values[name]) is MISFIT):
+            key = cls.primary if name == PRIMARY and cls.primary else name
+            if isinstance(values[name], Poly) and not admits(cls, key, values[name]):
                 message = f"`{name or cls.primary}` must be known when the network is built, but `{values[name]}` depends on what arrives"
                 self.findings.error("SB0505", message, entry.span)
                 is_whole = False

@@ -19,7 +19,7 @@ from specbuilder.graph.place import Place
 from specbuilder.graph.scope import Produced
 from specbuilder.graph.wire import each
 from specbuilder.language.tree import NodeTree, Reference
-from specbuilder.language.values import Undefined, resolve
+from specbuilder.language.values import Undefined, resolve, text_at
 from specbuilder.shapes import DimError, Poly, Requirement, TensorType, at_least
 
 
@@ -187,7 +187,8 @@ def _blamed(refusal: Refusal, kind: Node, arrivals: tuple[Arrival, ...]) -> Valu
 def _blame_span(refusal: Refusal, node: NodeTree) -> Span:
     fields = getattr(node.body, "fields", {})
     if refusal.field is not None and refusal.field in fields:
-        return fields[refusal.field].span
+        written = fields[refusal.field]
+        return written.span if refusal.part is None or written.is_deferred else text_at(written.node, (), *refusal.part)
     reads = node.reads
     if refusal.port is not None and reads is not None:
         if reads.named and refusal.port in reads.named:

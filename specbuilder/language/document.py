@@ -14,6 +14,9 @@ from typing import Any
 from specbuilder.diagnostics import Source, Span
 from specbuilder.records import Record
 
+OPTION = "--set"
+"""What messages call the text of an option: the source of every node that `--set` put into a document."""
+
 
 class Scalar(Record, identity=True):
     """A number, a boolean, a text or nothing. `text` is what was written, without quotes and before escapes; it starts at `content`."""

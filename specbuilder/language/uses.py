@@ -17,7 +17,7 @@ from specbuilder.language.document import Mapping as MappingNode
 from specbuilder.language.document import Node, Scalar
 from specbuilder.language.settings import STRUCTURAL
 from specbuilder.language.tree import Deferred, Entry, NodeArgument, NodesArgument, Use
-from specbuilder.language.values import entry, read, span_at
+from specbuilder.language.values import entry, read, span_at, text_at
 from specbuilder.language.vocabulary import CATALOGUE, CONSTRUCTS, Vocabulary
 
 if TYPE_CHECKING:
@@ -280,6 +280,8 @@ def report_problems(
             help = f"did you mean {' or '.join(f'`{near}`' for near in mistyped[name])}?"
         written = entries.get(name)
         span = owner if written is None else written.key if problem.code == "SB0201" else span_at(written.node, problem.location[1:])
+        if problem.part is not None and written is not None and not written.is_deferred:
+            span = text_at(written.node, problem.location[1:], *problem.part)
         diagnostics.error(problem.code, problem.message, span, help=help)
 
 

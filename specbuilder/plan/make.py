@@ -19,7 +19,7 @@ from specbuilder.graph.count import batch_symbol
 from specbuilder.graph.graph import TypedGraph
 from specbuilder.graph.promises import check_forms
 from specbuilder.graph.variables import Variables
-from specbuilder.language.override import OPTION
+from specbuilder.language.document import OPTION
 from specbuilder.language.settings import TRANSFORM_LISTS, DataSettings, Settings, TrainSettings
 from specbuilder.language.tree import DataTree, Entry, SpecTree, TrainTree, Use
 from specbuilder.language.uses import finish, report_problems

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 Draw = Callable[[st.SearchStrategy], object]
 
+
 @dataclass
 class Writer:
     """Writes one spec; `names` are those of the list that is being written, and of open lists around it."""
@@ -183,7 +184,11 @@ class Writer:
         title = self.block(depth)
         p = f"$({columns[-1]})" if columns and self.number(0, 1) else self.number(0, 2)
         side = self.pick(*names) if names else "prev"
-        return self.entry(f"{title}: {{wide: {self.number(1, 3) * 4}, p: {p}}}", f"from: {{x: {reads.removeprefix('from: ') or 'prev'}, side: {side}}}", self.named(name))
+        return self.entry(
+            f"{title}: {{wide: {self.number(1, 3) * 4}, p: {p}}}",
+            f"from: {{x: {reads.removeprefix('from: ') or 'prev'}, side: {side}}}",
+            self.named(name),
+        )
 
     def _repeat_block(self, names: list[str], own: list[str], depth: int, columns: list[str], reads: str, name: str | None) -> str:
         title = self.block(depth)

@@ -212,6 +212,8 @@ GOOD: list[tuple[str, str, str]] = [
     ("cube[small]", "float32[7, 4, 5]", "cube[small]"),
     ("cube[:, index, grid]", "float32[3, 2, 7]", "cube[:, index, grid]"),
     ("cube[index, :, grid]", "float32[2, 7, 4]", "cube[index, :, grid]"),
+    ("image[:, index, :, grid]", "float32[2, 7, B, H]", "image[:, index, :, grid]"),
+    ("cube[:, index, None, index]", "float32[7, 3, 1]", "cube[:, index, None, index]"),
     ("cube[index, None, :, grid]", "float32[2, 7, 1, 4]", "cube[index, None, :, grid]"),
     ("image[:, index, 0, index]", "float32[B, 7]", "image[:, index, 0, index]"),
     ("image[:, 0, index]", "float32[B, 7, W]", "image[:, 0, index]"),
@@ -380,6 +382,48 @@ BAD: list[tuple[str, list[Problem]]] = [
     ("concat(x, 1)", [("SB0401", "`concat` wants at least two tensors, but one arrives", "concat", None)]),
     ("concat([x, row], 1)", [("SB0401", "`concat` wants equal ranks, found [B, 4] and [4]", "row", None)]),
     ("concat([x, 3], 1)", [("SB0501", "a list holds tensors or values, not both: this is the number 3", "3", None)]),
+    ("einsum('bi,bj->iq', x, y)", [("SB0204", "`equation`: no operand has `q`, which the result has", "iq", None)]),
+    (
+        "rearrange(image, 'b c (h k) w -> b c h k w', k=$k)",
+        [
+            (
+                "SB0401",
+                "`rearrange` cannot split axis 2, which is `H`, into `(h k)`: that it divides by 2 cannot be proved",
+                "(h k)",
+                "declare `2*h` instead of `H` in the input",
+            )
+        ],
+    ),
+    (
+        "rearrange(image, $unit)",
+        [("SB0204", "`pattern`: a pattern has two sides, such as `b c h w -> b (c h w)`, but here is no `->`", "$unit", None)],
+    ),
+    ("one_hot(whole, $H)", [("SB0505", "`num_classes` must be known when the network is built, but `H` depends on what arrives", "$H", None)]),
+    (
+        "topk(x, 2)",
+        [
+            (
+                "SB0303",
+                "`topk` gives several tensors, `values` and `indices`, and a formula has no name for them",
+                "topk",
+                "make it a node of its own with a `name`, and write `name.values`",
+            )
+        ],
+    ),
+    (
+        "unbind(x, 1)",
+        [
+            (
+                "SB0303",
+                "`unbind` gives a list of tensors, and a formula has no name for them",
+                "unbind",
+                "make it a node of its own with a `name`, and write `name.0`",
+            )
+        ],
+    ),
+    ("where(x, y, 0.0)", [("SB0501", "`where` wants true and false at `condition`, but float32 arrives", "x", "compare it: `x > 0`")]),
+    ("exp(whole)", [("SB0501", "`exp` wants floating-point numbers, but int64 arrives", "exp", "convert it: `float32(...)`")]),
+    ("abs(mask)", [("SB0501", "`abs` wants numbers, but bool arrives", "abs", "convert it with `float32(...)`")]),
     # indexing
     ("x[0, 0, 0]", [("SB0401", "[B, 4] has 2 axes, but this index names 3", "0", None)]),
     ("single[0]", [("SB0401", "[] has no axes, but this index names 1", "0", None)]),

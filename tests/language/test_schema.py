@@ -181,6 +181,7 @@ ACCEPTED: list[tuple[str, str]] = [
     ("batch_size: 64", "batch_size: 64\n  split: {test: 0.2}\nexpect: {test.loss: {max: 0.9}}"),
     ("digits:", "digits: {}"),
     ("batch_size: 64", "batch_size: $(width * 8)"),
+    ("data:", "variants: {small: {}, large: {width: 16, act: gelu}}\ndata:"),
     ("batch_size: 64", "batch_size: 64\n  augment: {random_crop: 8}"),
     ("batch_size: 64", "batch_size: 64\n  augment: [{random_crop: [8, 8]}, random_rotation: 10]"),
     ("batch_size: 64", "batch_size: 64\n  augment: []"),
@@ -196,6 +197,10 @@ ACCEPTED: list[tuple[str, str]] = [
 # ... what the schema says to it, and the code of what `specbuilder validate` says.
 REFUSED: list[tuple[str, str, str, str]] = [
     # the top
+    ("data:", "variants: {}\ndata:", "$.variants: {} should be non-empty", "SB0203"),
+    ("data:", "variants: {small: 3}\ndata:", "$.variants.small: 3 is not of type 'object'", "SB0203"),
+    ("data:", "variants: {all: {}}\ndata:", "$.variants: 'all' should not be valid under {'const': 'all'}", "SB0302"),
+    ("data:", "variants: {Small: {}}\ndata:", "$.variants: 'Small' does not match '^[a-z_][a-z0-9_]*$'", "SB0302"),
     ("name: small", "", "$: 'name' is a required property", "SB0202"),
     ("name: small", "name: Small", "$.name: 'Small' does not match '^[a-z_][a-z0-9_]*$'", "SB0302"),
     ("name: small", "name: 3", "$.name: 3 is not of type 'string'", "SB0203"),
@@ -351,6 +356,27 @@ def test_refused_by_both(old: str, new: str, message: str, code: str) -> None:
     text = changed(old, new)
     assert refusal(values(text)) == message
     assert code in [each.code for each in found(text)]
+
+
+@pytest.mark.parametrize(
+    ("path", "is_right"),
+    [
+        ('"a.yaml"', True),
+        ('"parts/a.json"', True),
+        ('"../a.yml"', True),
+        ('["a.yaml", "b.yaml"]', True),
+        ('["a.yaml", "a.yaml"]', False),
+        ("[]", False),
+        ("3", False),
+        ('"/a.yaml"', False),
+        ('"~/a.yaml"', False),
+        ('"a.txt"', False),
+        ('"$a.yaml"', False),
+    ],
+)
+def test_path_of_an_included_file(path: str, is_right: bool) -> None:
+    """`decode` never sees the key, so the schema stands alone here; tests/diagnostics has the same paths."""
+    assert (refusal({**values(GOOD), "include": json.loads(path)}) is None) == is_right
 
 
 # Every kind ----------------------------------------------------------------------------------------------------------
