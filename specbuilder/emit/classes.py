@@ -132,16 +132,17 @@ class _Classes:
         if unit.part is not None:
             origin = unit.part.origin
             structure += [unit.part.block, origin.source.name, origin.start, origin.end]
+        step: Step
+
+        def read(reference: Input | Held) -> object:
+            if isinstance(reference, Held):
+                return reference.path[depth:], reference.tensor, reference.is_transposed
+            arrival = step.arrival(reference)
+            if isinstance(arrival, tuple):
+                return tuple([numbers[value] for value in arrival])
+            return None if arrival is None else numbers[arrival]
+
         for step, codes in zip(unit.steps, pieces, strict=True):
-
-            def read(reference: Input | Held, step: Step = step) -> object:
-                if isinstance(reference, Held):
-                    return reference.path[depth:], reference.tensor, reference.is_transposed
-                arrival = step.arrival(reference)
-                if isinstance(arrival, tuple):
-                    return tuple([numbers[value] for value in arrival])
-                return None if arrival is None else numbers[arrival]
-
             for value in step.outputs:
                 numbers.setdefault(value, len(numbers))
             form = self.forms[step.item] if isinstance(step.item, Unit) else None

@@ -84,9 +84,10 @@ class Form:
         """What the block itself calls values that differ from use to use: its params, `let` and bound sizes."""
         if self._titles is None:
             self._titles = {}
-            for name in self.first.arguments:  # sizes, then `let`, then params: of two names for the same values, the later is the better one
+            # Sizes come before `let`, and that before params. Of several names for the same values a param's is the best, and of sizes the first.
+            for name in self.first.arguments:
                 values = [unit.arguments.get(name) for unit in self.uses]
-                if all(isinstance(value, Poly) or is_plain(value) for value in values):
+                if all(isinstance(value, Poly) or is_plain(value) for value in values) and not (name.isupper() and key(values) in self._titles):
                     self._titles[key(values)] = name
         return self._titles
 

@@ -64,12 +64,11 @@ class _Leaves:
         piece.order = _merged([copy.order for copy in copies])
         piece.names = [name for name in piece.order if any(name in copy.keywords for copy in copies)]
         columns: list[Sequence[Any]] = list(zip(*(copy.leaves for copy in copies), strict=True))
-        columns.extend([self._keyword_of(copy, name, use, at) for use, copy in enumerate(copies)] for name in piece.names)
-        return columns
+        return columns + [self._keyword_values(at, name, copies) for name in piece.names]
 
-    def _keyword_of(self, copy: Piece, name: str, use: int, at: int) -> Any:
-        """The value of a keyword; one that a copy leaves out has the value of the kind's field."""
-        return copy.keywords[name] if name in copy.keywords else getattr(self._item(use, at).kind, name)
+    def _keyword_values(self, at: int, name: str, copies: Sequence[Piece]) -> Sequence[Any]:
+        """A keyword that a copy leaves out has the value of the kind's field."""
+        return [copy.keywords[name] if name in copy.keywords else getattr(self._item(use, at).kind, name) for use, copy in enumerate(copies)]
 
     def _item(self, use: int, at: int) -> GraphNode:
         item = self.form.uses[use].steps[at].item
@@ -88,11 +87,19 @@ class _Leaves:
             return self._size(at, piece, position, values)
         if self.is_single or all(_same(first, value) for value in values):
             return first
+        if self._comes_apart(values):
+            return tuple([self._leaf(at, piece, position, column) for column in zip(*values, strict=True)])
         name = self._argument(piece, position, values)
         if piece.place != "used":
             return Code(name)
         self.form.kept.add(name)
         return Code(f"self.{name}")
+
+    def _comes_apart(self, values: Sequence[Any]) -> bool:
+        """Whether tuples are better written with arguments in them: `(C, 1, 1)`."""
+        if any(type(value) is not tuple or len(value) != len(values[0]) for value in values) or self.form.called(values):
+            return False
+        return any(all(_same(column[0], value) for value in column) or self.form.called(column) for column in zip(*values, strict=True))
 
     # Arguments -------------------------------------------------------------------------------------------------------
 
