@@ -11,18 +11,20 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import torch
 from torch import nn
 
-from specbuilder.api import Spec, load, load_run, parse
-from specbuilder.catalogue import lookup, own
+from specbuilder.api import Spec, explain_value, load, load_run, parse
+from specbuilder.catalogue import lookup, own, own_class
 from specbuilder.catalogue.own_class import forget
 from specbuilder.diagnostics import SpecError, UsageError, render_all
 from specbuilder.emit.load import load as load_source
 from specbuilder.language.schema import make_schema
+from specbuilder.language.settings import STRUCTURAL
+from specbuilder.language.vocabulary import CONSTRUCTS
 from specbuilder.shapes import evaluate
 from specbuilder.testing import check_kind
 
@@ -560,6 +562,187 @@ def test_size_that_nothing_fits_is_a_symbol_of_its_own_and_said() -> None:
     assert found.warnings[1].severity == "warning"
     assert found.warnings[1].message == f"how axis 1 of `mine` follows from what arrives was not found, so its size is called `{name}`"
     assert str(found.warnings[1].span) == "spec.yaml:7:7"
+
+
+ODD = """
+def odd(x: Tensor, add: int) -> Tensor:
+    return torch.cat([x] * (x.shape[-1] ** 2 % 5 + 1 + add), -1) + 1
+
+@function("odd")
+class Odd(Function):
+    add: int = 0
+    function = odd
+
+@function("half")
+class Half(Function):
+    def infer(self, x: TensorType) -> TensorType:
+        return x.with_shape((*x.shape[:-1], x.shape[-1] // 2))
+
+    def source(self, x: TensorType) -> Any:
+        return call("torch.narrow", Input(), -1, 0, x.shape[-1] // 2)
+
+"""
+JOINED = ("- odd:", "  name: a", "- odd: {add: 1}", "  from: x", "- concat: {dim: 1}", "  from: [a, odd]", "- half")
+
+
+def test_size_that_nothing_fits_is_read_where_it_first_stands() -> None:
+    found = loaded(ODD, "float32[B, T]", *JOINED)
+    one, two = (str(node.outputs[0].type).partition(", ")[2][:-1] for node in found.graph.nodes[:2])
+    assert found.source.partition("def forward")[2] == (
+        "(self, x: Tensor) -> Tensor:\n"
+        "        # x: float32[B, T]\n"
+        f"        a = odd(x, add=0)  # float32[B, {one}]\n"
+        f"        x = odd(x, add=1)  # float32[B, {two}]\n"
+        "        size = (a.shape[1] + x.shape[1]) // 2\n"
+        f"        x = torch.cat([a, x], 1)  # float32[B, {one} + {two}]\n"
+        f"        x = torch.narrow(x, -1, 0, size)  # float32[B, ({one} + {two})//2]\n"
+        "        return x\n"
+    )
+    x = torch.randn(2, 3)
+    assert found.build()(x).shape == (2, (3 * (9 % 5 + 1) + 3 * (9 % 5 + 2)) // 2)
+
+
+def test_size_that_nothing_fits_is_read_within_the_class_that_it_arises_in() -> None:
+    block = "\n".join(["blocks:", "  joined:", "    inputs: {x: any}", "    nodes:", *(f"      {line}" for line in JOINED), "model:"])
+    Path("k.py").write_text(HEAD + ODD, encoding="utf-8")
+    own.load_kinds(["k.py"])
+    found = parse(spec("float32[B, T]", "- joined", "- joined").replace("model:", block))
+    assert found.source.count("// 2\n") == 1, "both uses are one class"
+    assert found.source.count("size: int") == 0, "nothing is handed in"
+    first = (3 * (9 % 5 + 1) + 3 * (9 % 5 + 2)) // 2
+    assert found.build()(torch.randn(2, 3)).shape == (2, (first * (first**2 % 5 + 1) + first * (first**2 % 5 + 2)) // 2)
+
+
+def test_size_that_no_tensor_tells_is_an_error_of_the_node() -> None:
+    text = (
+        "from specbuilder.shapes import symbol\n"
+        + ODD
+        + (
+            '@function("lost")\nclass Lost(Function):\n'
+            '    def infer(self, x: TensorType) -> TensorType:\n        return x.with_shape((*x.shape[:-1], symbol("m") + symbol("n")))\n\n'
+            '    def source(self, x: TensorType) -> Any:\n        return call("torch.relu", Input())\n'
+        )
+    )
+    found = loaded(text, "float32[B, T]", "- lost", "- half")
+    with pytest.raises(SpecError) as caught:
+        _ = found.source
+    (error,) = caught.value.diagnostics
+    assert (error.code, error.message, error.help, str(error.span)) == (
+        "SB0424",
+        "`half` needs the size (m + n)//2, and no tensor before it has an axis that tells it",
+        "give the kind that this size comes from an `infer`",
+        "spec.yaml:8:7",
+    )
+
+
+def test_own_functions_are_called_in_formulas() -> None:
+    text = 'def plus(x: Tensor, much: float = 1.0) -> Tensor:\n    return x + much\n\n@function("plus")\nclass Plus(Function):\n    much: float = 1.0\n    function = plus\n'
+    found = loaded(text, "float32[B, 4]", "- compute: 2 * plus(x) + plus(x, 3.0)")
+    assert [(each.code, each.message) for each in found.warnings] == [("SB0423", "torch was imported to check this: `plus` has no rules of its own")]
+    x = torch.randn(2, 4)
+    torch.testing.assert_close(found.build()(x), 2 * (x + 1) + x + 3)
+
+
+def test_what_own_functions_in_formulas_cannot_do_is_said() -> None:
+    wrong = ODD.replace("x.shape[-1] // 2)\n", "x.shape[5])\n")
+    for node, code, message in (
+        ("- compute: half(x)", "SB0420", "`source` of `half` failed: IndexError: tuple index out of range"),
+        ("- compute: 1 + odd(x, 0)", "SB0422", "how axis 1 of `odd` follows from what arrives was not found, so its size is called"),
+    ):
+        try:
+            said = loaded(wrong if code == "SB0420" else ODD, "float32[B, T]", node).warnings[-1]
+        except SpecError as error:
+            (said,) = error.diagnostics
+        assert said.code == code
+        assert said.message.startswith(message)
+
+
+def test_nothing_in_the_emitted_file_hides_what_is_pasted() -> None:
+    text = """
+def x(x: Tensor) -> Tensor:
+    return x + 1
+
+@function("plus_one")
+class PlusOne(Function):
+    function = x
+
+class each(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(x)
+
+@layer("each_one")
+class EachOne(Layer):
+    module = each
+    takes = "[..., channels]"
+
+class Net(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * x
+
+@layer("twice")
+class Twice(Layer):
+    module = Net
+"""
+    block = [
+        "blocks:",
+        "  net:",
+        "    params: {each: int}",
+        "    nodes:",
+        "      - each_one",
+        "      - linear: $each",
+        "      - twice",
+        "      - plus_one",
+    ]
+    Path("k.py").write_text(HEAD + text, encoding="utf-8")
+    own.load_kinds(["k.py"])
+    init = "    - linear: 4\n      init: {weight: zeros}\n      repeat: 2\n"
+    found = parse(spec("float32[B, 8]", "- net: 8", "- net: 4").replace("model:", "\n".join([*block, "model:"])) + init)
+    assert [line.partition("(")[0] for line in found.source.splitlines() if line.startswith(("class", "def"))] == [
+        "class each",
+        "class Net",
+        "def x",
+        "class Net2",
+        "class Net_",
+    ]
+    assert found.emission.class_name == "Net_"
+    made: Any = found.build()  # its attributes are what the spec names
+    assert not made.linear[1].weight.any()
+    arriving = by_hand = torch.randn(2, 8)
+    for part in (made.net, made.net_2):
+        by_hand = 2 * part.linear(part.each_one.linear(by_hand)) + 1
+    for part in made.linear:
+        by_hand = part(by_hand)
+    torch.testing.assert_close(made(arriving), by_hand)
+
+
+def test_reserved_names_are_those_of_the_language() -> None:
+    assert own_class.STRUCTURAL == STRUCTURAL
+    assert {*CONSTRUCTS, "parameter", "buffer"} == {*own_class.BUILT_IN}
+
+
+def test_block_may_not_have_the_name_of_an_own_kind() -> None:
+    text = module("k: int", "", "return x") + MINE
+    Path("k.py").write_text(HEAD + text, encoding="utf-8")
+    own.load_kinds(["k.py"])
+    with pytest.raises(SpecError) as caught:
+        parse(spec("float32[B, 4]", "- mine").replace("model:", "blocks:\n  mine:\n    nodes: [relu]\nmodel:"))
+    assert [(each.code, each.message) for each in caught.value.diagnostics if each.severity == "error"] == [
+        ("SB0302", "`mine` cannot be a block: there is a kind of that name")
+    ]
+
+
+def test_values_of_own_kinds_are_explained_and_set() -> None:
+    Path("k.py").write_text(HEAD + module("k: int", "", "return x") + MINE, encoding="utf-8")
+    Path("net.yaml").write_text(spec("float32[B, 4]", "- mine"), encoding="utf-8")
+    value = explain_value("net.yaml", "model.nodes.mine.k", kinds=["k.py"], set={"model.nodes.mine.k": 5})
+    assert value.setting.value == 5
+    assert load("net.yaml", kinds=["k.py"], set={"model.nodes.mine.k": 5}).graph.nodes[0].kind.k == 5  # type: ignore[attr-defined]
+    assert command("explain-value", "net.yaml", "model.nodes.mine.k", "--kinds", "k.py").returncode == 0
+    assert command("validate", "net.yaml", "--variant", "all", "--kinds", "k.py").returncode == 0
 
 
 @pytest.mark.parametrize(("rows", "at"), [(20, 24), (1024, 1536)])
