@@ -43,6 +43,8 @@ class Leaves:
             outputs = given if isinstance(given, tuple) else (given,)
             self.require(kind.kind, outputs, kind.requirements(*types))
             parameters, buffers, source = kind.parameters(*types), kind.buffers(*types), kind.source(*types)
+            for remark in kind.remarks(*types):
+                self.diagnostics.warning(remark.code, remark.message, node.span, help=remark.help)
         except Refusal as refusal:
             return self.refuse(refusal, node, kind, arrivals, path)
         except DimError as error:
