@@ -28,7 +28,7 @@ class ScaledDotProductAttention(Function):
     scale: float | None = Field(default=None, description="the factor before the softmax; omitted, 1 / sqrt(D)")
     enable_gqa: bool = Field(default=False, description="fewer heads (axis -3) of key and value, each for several of query")
 
-    stricter_than_torch = (demands.NOT_FLOATING, FEW_AXES, STRETCHED_BATCH, STRETCHING_MASK, IGNORED_VALUES, ODD_CHANCE)
+    stricter_than_torch = (FEW_AXES, STRETCHED_BATCH, STRETCHING_MASK, IGNORED_VALUES, ODD_CHANCE)
     examples = (
         Example(
             text="scaled_dot_product_attention: {is_causal: true}",
