@@ -34,7 +34,7 @@ from specbuilder.graph.place import Place
 from specbuilder.graph.scope import Named, Output, Produced, ReferenceProblem, Scope
 from specbuilder.graph.size import Sizes
 from specbuilder.graph.variables import Variables
-from specbuilder.graph.wire import Wiring, each
+from specbuilder.graph.wire import Wiring, each, first_reference
 from specbuilder.language.blocks import BlockKind
 from specbuilder.language.nodes import check_name, with_arguments
 from specbuilder.language.tree import (
@@ -613,15 +613,17 @@ class _Walk:
         return produced
 
     def _compute(self, node: NodeTree, body: ComputeTree, path: Path, place: Place, carried: Output | None) -> Produced:
-        """A formula. It names what it reads itself; in a repeat, `prev` is the copy before."""
+        """A formula. It names what it reads itself; in a repeat, what it names first is the copy before."""
         if node.reads is not None:
             help = "write its name into the formula"
             self.findings.error("SB0303", "a formula names what it reads itself", node.reads.span, help=help)
         if body.formula is None:
             return unknown(path, ("",))
 
+        first = first_reference(body)
+
         def tensors(text: str) -> tuple[Value, ...]:
-            values = each(carried) if carried is not None and text in ("prev", "input") else place.scope.resolve(text).values
+            values = each(carried) if carried is not None and text == first else place.scope.resolve(text).values
             self.wiring.used.update(values)
             return values
 
