@@ -164,6 +164,15 @@ def test_a_part_that_uses_weights_in_another_way_is_written_inline() -> None:
     check(built)
 
 
+def test_a_node_calls_what_a_part_holds() -> None:
+    held = linear("tower.linear", X)
+    again = linear("tower.linear", held.outputs[0], shares=held)
+    built = graph((X,), {"out": again.outputs[0]}, part("tower", "tower", 4, {"x": X}, {"": held.outputs[0]}, held), again)
+    assert source(built).count("nn.Linear(") == 1
+    assert "x = self.tower(x)  # float32[B, 4]\n        x = self.tower.linear(x)" in source(built)
+    check(built)
+
+
 def test_ties_within_a_copy_and_across_copies() -> None:
     copies, before, firsts = [], X, []
     for at in range(2):
