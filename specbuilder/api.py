@@ -311,8 +311,12 @@ class Spec:
         """What sets a run apart from that which the spec describes, and its promises about metrics are of. A variant is part of the text."""
         if is_own or synthetic:
             return "this one had other data"
-        changed = [path for path in self.changes if path.partition(".")[0] not in ("expect", "name", "description")]
-        return f"{' and '.join(f'`{path}`' for path in changed)} {'was' if len(changed) == 1 else 'were'} set" if changed else None
+        changed = [f"`{path}`" for path in self.changes if path.partition(".")[0] not in ("expect", "name", "description")]
+        if self.changes.get("train.steps") == "null" and "train.epochs" in self.changes:
+            changed.remove("`train.steps`")  # which `--epochs` sets beside it
+        if not changed:
+            return None
+        return f"{changed[0]} was set" if len(changed) == 1 else f"{', '.join(changed[:-1])} and {changed[-1]} were set"
 
     def texts_beside(self, spec: str) -> dict[str, str]:
         """The files beside the spec that make a run folder self-contained, by their path in it: what it includes, and how it was asked for."""

@@ -489,11 +489,11 @@ class _Terminal:
 
 def _tell(text: str, stream: TextIO | None = None) -> None:
     """Prints, and goes on in silence when the reader (`| head`) or the terminal is gone."""
-    stream = stream or sys.stdout
+    to = sys.stdout if stream is None else stream
     try:
-        print(text, file=stream, flush=True)
+        print(text, file=to, flush=True)
     except OSError:
-        _silence(stream)
+        _silence(to)
 
 
 def _silence(stream: TextIO) -> None:

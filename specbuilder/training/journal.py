@@ -8,15 +8,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from specbuilder.diagnostics import UsageError
-from specbuilder.training.memory import disk
+from specbuilder.training.memory import PART, disk
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Writes a file that is never half there: to a sibling first, then renamed."""
-    beside = path.with_name(f".{path.name}.part")
+    beside = path.with_name(f".{path.name}{PART}")
     with disk(beside):
         beside.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         beside.replace(path)
@@ -29,13 +29,12 @@ class Journal:
         self.folder = folder
         self.state = ""
         """As `status.json` says."""
-        self._metrics = (folder / "metrics.jsonl").open("a", encoding="utf-8")
-        self._timing = (folder / "timing.jsonl").open("a", encoding="utf-8")
+        self._metrics, self._timing = (_opened(folder / name) for name in ("metrics.jsonl", "timing.jsonl"))
 
     def evaluation(self, metrics: Mapping[str, Any], timing: Mapping[str, Any]) -> None:
         """One evaluation: figures that equal runs have in common, and times that they do not."""
         for stream, row in ((self._metrics, metrics), (self._timing, timing)):
-            with disk(Path(stream.name)):
+            with disk(Path(stream.name), is_journal=True):
                 stream.write(json.dumps(row) + "\n")
                 stream.flush()
 
@@ -47,6 +46,11 @@ class Journal:
     def close(self) -> None:
         self._metrics.close()
         self._timing.close()
+
+
+def _opened(path: Path) -> TextIO:
+    with disk(path):
+        return path.open("a", encoding="utf-8")
 
 
 def new_folder(root: Path, name: str) -> Path:

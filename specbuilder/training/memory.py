@@ -14,6 +14,8 @@ from safetensors import SafetensorError
 from specbuilder.diagnostics import ResourceError
 from specbuilder.graph.count import size
 
+PART = ".part"
+"""How the name of a file ends that is not whole yet; it begins with a dot."""
 _OUT_OF_MEMORY = re.compile("can't allocate memory|not enough memory|out of memory|calculation overflowed")
 """What torch's allocators say; that of the CPU has no exception of its own."""
 
@@ -31,15 +33,20 @@ def memory(what: str, help: str | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def disk(path: Path, needed: int | None = None) -> Iterator[None]:
-    """Within, a file that cannot be written is a `ResourceError` that says how much room there is. A file that is half there is taken away."""
+def disk(path: Path, needed: int | None = None, *, is_journal: bool = False) -> Iterator[None]:
+    """Within, a file that cannot be written is a `ResourceError` that says how much room there is. A file that is half there is taken away; of a
+    journal, what was written before stays.
+    """
     try:
         yield
     except (OSError, SafetensorError) as error:
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
+        if not is_journal:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
         reason = error.strerror if isinstance(error, OSError) else str(error).rpartition("I/O error: ")[2].partition(" (os error")[0]
         room = [f"it needs {size(needed)}"] if needed is not None else []
         with suppress(OSError):
             room.append(f"{size(shutil.disk_usage(path.parent).free)} are free")
-        raise ResourceError.of("SB0910", f"{path} cannot be written: {reason}; {', '.join(room)}") from error
+        # What is renamed when it is whole is called as it will be then.
+        file = path.with_name(path.name.removeprefix(".").removesuffix(PART)) if path.name.endswith(PART) else path
+        raise ResourceError.of("SB0910", f"{file} cannot be written: {reason}; {', '.join(room)}") from error

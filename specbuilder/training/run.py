@@ -34,7 +34,7 @@ from specbuilder.training.feed import Batch, Batches, Feed, Normalization, Route
 from specbuilder.training.journal import Journal, new_folder, write_json
 from specbuilder.training.loader import Check, Loaded, LoaderFeed
 from specbuilder.training.loop import Course, State, Watcher, train
-from specbuilder.training.memory import disk, memory
+from specbuilder.training.memory import PART, disk, memory
 from specbuilder.training.random import key
 from specbuilder.training.step import Add, autocast, make_optimizer, make_step
 
@@ -316,15 +316,17 @@ def _within(below: int, ignored: int | None, said: str) -> Check:
 
 
 def save_weights(model: nn.Module, folder: Path) -> None:
-    """`weights.safetensors`: the state dict, contiguous and on the CPU; a tensor that two names share is stored under the first."""
+    """`weights.safetensors`: the state dict, contiguous and on the CPU. A tensor that two names share is stored under both, since `load_state_dict`, by
+    which the folder is used without this package, wants all names.
+    """
     stored: dict[str, Tensor] = {}
     seen: set[int] = set()
     for name, tensor in model.state_dict().items():
-        if tensor.data_ptr() in seen and tensor.numel():
-            continue
-        seen.add(tensor.data_ptr())
-        stored[name] = tensor.detach().contiguous().cpu()
-    beside = folder / ".weights.safetensors.part"
+        kept = tensor.detach().contiguous().cpu()
+        # safetensors takes no memory twice.
+        stored[name] = kept.clone() if kept.data_ptr() in seen else kept
+        seen.add(kept.data_ptr())
+    beside = folder / f".weights.safetensors{PART}"
     with disk(beside, sum(tensor.nbytes for tensor in stored.values())):
         save_file(stored, beside)
         beside.replace(folder / "weights.safetensors")

@@ -128,6 +128,18 @@ def test_load_run_gives_the_model_that_was_trained(tmp_path: Path) -> None:
     assert again.metrics == run.metrics
 
 
+def test_tied_weights_are_loaded_from_the_folder(tmp_path: Path) -> None:
+    text = TOKENS.replace(
+        "- flatten\n    - linear: 2",
+        "- linear: {out_features: 5, bias: false}\n      tie: {weight: embedding.weight}\n    - permute: [0, 2, 1]",
+    )
+    x = torch.arange(24).reshape(8, 3) % 5
+    run = parse(text).train(train=(x, x), root=tmp_path, device="cpu")
+    model = specbuilder.load_run(run.folder).model
+    assert torch.equal(model(x), run.model.eval()(x))
+    assert model.get_parameter("linear.weight") is model.get_parameter("embedding.weight")
+
+
 def test_the_folder_is_used_without_specbuilder_by_the_lines_that_a_run_prints(tmp_path: Path) -> None:
     run = digits().train(root=tmp_path, device="cpu")
     moved = run.folder.rename(tmp_path / "moved")
@@ -154,10 +166,10 @@ def test_a_broken_promise_is_told_when_the_run_is_complete(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("changes", "note"),
     [
-        ({"train.epochs": 1}, "test.accuracy is promised of the run as written, and `train.epochs` was set"),
+        ({"train.epochs": 1, "train.steps": None}, "test.accuracy is promised of the run as written, and `train.epochs` was set"),
         (
-            {"train.epochs": 1, "train.seed": 3},
-            "test.accuracy is promised of the run as written, and `train.epochs` and `train.seed` were set",
+            {"train.epochs": 1, "train.seed": 3, "train.compile": "off"},
+            "test.accuracy is promised of the run as written, and `train.epochs`, `train.seed` and `train.compile` were set",
         ),
     ],
 )
@@ -483,7 +495,7 @@ def test_weights_that_find_no_room_are_told_with_what_they_need(tmp_path: Path) 
     line = f'ulimit -f 64; exec "{sys.executable}" -m specbuilder run --epochs 1'
     done = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False, env=HERE)
     assert done.returncode == 4
-    said = "error[SB0910]: runs/digits/1/.weights.safetensors.part cannot be written: File too large; it needs 229.7 KiB, "
+    said = "error[SB0910]: runs/digits/1/weights.safetensors cannot be written: File too large; it needs 229.7 KiB, "
     assert done.stderr.splitlines()[0].startswith(said), done.stderr
     status = json.loads((tmp_path / "runs/digits/1/status.json").read_text())
     assert status["state"] == "failed"
