@@ -86,7 +86,8 @@ def statics(name: str) -> Any:
 
 
 def computed(text: str) -> Computed:
-    return compute(parse_formula(text), tensors=lambda text: scope().resolve(text).values, statics=statics, known=STATICS)
+    here = scope()
+    return compute(parse_formula(text), tensors=lambda text: here.resolve(text).values, statics=statics, known=STATICS)
 
 
 def emitted(found: Computed) -> str:
