@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import difflib
 import unicodedata
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import accumulate
 from typing import Any, Literal
 
 from specbuilder.records import Record
@@ -135,9 +136,15 @@ class Diagnostics:
     def __init__(self) -> None:
         self._found: dict[tuple[object, ...], Diagnostic] = {}
         self._copies: dict[tuple[object, ...], int] = {}
+        self._settled: dict[str, tuple[list[int], list[int]]] = {}
+        """By source, where settled places begin, in order, and where the last of those up to there ends."""
+        self._quiet = 0
 
     def add(self, diagnostic: Diagnostic) -> None:
         span = diagnostic.span
+        if span is not None and self._settled and self._is_settled(span):
+            self._quiet += diagnostic.severity == "error"
+            return
         where = (span.source.name, span.start, span.end) if span else None
         key = (diagnostic.code, diagnostic.message, where)
         self._found.setdefault(key, diagnostic)
@@ -149,6 +156,21 @@ class Diagnostics:
 
     def warning(self, code: str, message: str, span: Span | None = None, **details: Any) -> None:
         self.add(Diagnostic(code=code, message=message, span=span, severity="warning", **details))
+
+    def settle(self) -> None:
+        """Makes what has been told so far the last word on its places: whatever else is found there follows from it, and is not said."""
+        places: dict[str, list[tuple[int, int]]] = {}
+        for found in self._found.values():
+            if found.severity == "error" and found.span is not None:
+                places.setdefault(found.span.source.name, []).append((found.span.start, max(found.span.end, found.span.start + 1)))
+        for name, spans in places.items():
+            spans.sort()
+            self._settled[name] = [start for start, _ in spans], list(accumulate((end for _, end in spans), max))
+
+    def _is_settled(self, span: Span) -> bool:
+        starts, ends = self._settled.get(span.source.name, ([], []))
+        before = bisect_left(starts, max(span.end, span.start + 1))
+        return before > 0 and ends[before - 1] > span.start
 
     def __iter__(self) -> Iterator[Diagnostic]:
         """All findings in the order of their place in the text; copies of one origin are folded and counted."""
@@ -163,8 +185,8 @@ class Diagnostics:
 
     @property
     def errors(self) -> int:
-        """How many errors there are; a stage that compares before and after knows whether it found any itself."""
-        return sum(found.severity == "error" for found in self._found.values())
+        """How many errors there are, unsaid ones included; a stage that compares before and after knows whether it found any itself."""
+        return self._quiet + sum(found.severity == "error" for found in self._found.values())
 
     @property
     def has_errors(self) -> bool:

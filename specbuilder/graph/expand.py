@@ -243,7 +243,7 @@ class _Walk:
     def _name(self, node: NodeTree, auto: str, names: Names) -> str | None:
         """What a copy is called; None where that is wrong, which is told."""
         if node.name is None:
-            return auto
+            return auto if node.title else None
         if not node.name.is_deferred:
             return str(node.name.value)
         try:
