@@ -35,6 +35,8 @@ FAMILIES = {
 """The two digits after `SB` name the family of a code: SB0401 is about shapes."""
 
 SHOWN_AT_MOST = 50
+LINE_SHOWN_AT_MOST = 160
+"""Characters of a source line; of a longer one, the part around what is marked is shown."""
 
 
 class Source(Record):
@@ -342,8 +344,8 @@ def _spans(diagnostic: Diagnostic) -> list[Span]:
 
 def _excerpt(span: Span, gutter: str, label: str, paint: Callable[[str, str], str]) -> list[str]:
     number, column = span.source.position(span.start)
-    text = span.source.line(number)
-    before, marked = text[: column - 1], text[column - 1 : column - 1 + max(span.end - span.start, 1)]
+    text, start, end = _part_shown(span.source.line(number), column - 1, column - 1 + max(span.end - span.start, 1))
+    before, marked = text[:start], text[start:end]
     # A tab in the source stays one character wide, so the caret line is built from what is shown, not from offsets.
     shown, indent = visible(text.replace("\t", " ")), _width(visible(before.replace("\t", " ")))
     carets = "^" * max(_width(visible(marked.replace("\t", " "))), 1)
@@ -355,6 +357,17 @@ def _excerpt(span: Span, gutter: str, label: str, paint: Callable[[str, str], st
         f"{paint(_BLUE, f'{number:>{len(gutter)}} |')} {shown}",
         f"{bar} {' ' * indent}{paint(_COLOURS['error'] if not label else _BLUE, carets)}{' ' + visible(label) if label else ''}",
     ]
+
+
+def _part_shown(line: str, start: int, end: int) -> tuple[str, int, int]:
+    """What is shown of a line, and where in it the marked part begins and ends."""
+    if len(line) <= LINE_SHOWN_AT_MOST:
+        return line, start, end
+    first = max(min(start - LINE_SHOWN_AT_MOST // 3, len(line) - LINE_SHOWN_AT_MOST), 0)
+    last = first + LINE_SHOWN_AT_MOST
+    shown = f"{'...' if first else ''}{line[first:last]}{'...' if last < len(line) else ''}"
+    shift = first - (3 if first else 0)
+    return shown, start - shift, min(end, last) - shift
 
 
 def render_all(diagnostics: Sequence[Diagnostic], *, colour: bool = False) -> str:

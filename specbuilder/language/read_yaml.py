@@ -184,6 +184,9 @@ class _Composer:
             key = self._node(depth + 1)
             value = self._node(depth + 1)
             last = max(key.span.end, value.span.end)
+            if isinstance(value, Scalar) and value.value is None and not value.text:
+                # Nothing is written: the parser puts it where the next token begins, lines below.
+                value = value.replace(span=key.span, content=key.span.start)
             key = self._key(key)
             name = str(key.value)
             if (first := entries.setdefault(name, (key, value))[0]) is not key:
