@@ -31,7 +31,7 @@ class Deferred(Record):
     scalar: Scalar
 
 
-Value = int | float | bool | str | None | Deferred | tuple["Value", ...] | Mapping[str, "Value"]
+Value = int | float | bool | str | None | Deferred | Broken | tuple["Value", ...] | Mapping[str, "Value"]
 
 
 class Entry(Record):
