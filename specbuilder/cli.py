@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; the exit code."""
     if sys.stdout is None or sys.stderr is None:
         # Closed by whoever started this (`>&-`): there is nobody to tell.
-        nobody = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # as long as the process
+        nobody = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # as long as the process
         sys.stdout, sys.stderr = sys.stdout or nobody, sys.stderr or nobody
     try:
         code = _answer(argv)

@@ -21,6 +21,7 @@ OPTION = "--set"
 class OwnOption(str):
     """The text of a value that has an option of its own, such as `--epochs 3`: messages show that option, and the value as its text."""
 
+    __slots__ = ("option",)
     option: str
 
     @classmethod

@@ -7,9 +7,8 @@ from typing import Any
 
 from specbuilder.diagnostics import Diagnostics, Span
 from specbuilder.language import scalars
-from specbuilder.language.document import BROKEN, Broken
+from specbuilder.language.document import BROKEN, Broken, Node, Scalar
 from specbuilder.language.document import Mapping as MappingNode
-from specbuilder.language.document import Node, Scalar
 from specbuilder.language.document import Sequence as SequenceNode
 from specbuilder.language.expressions import ExpressionError, parse_template, render
 from specbuilder.language.tree import Deferred, Entry, Value
@@ -30,7 +29,9 @@ def placed(key: Span, node: Node) -> Node:
 
 def read(node: Node, diagnostics: Diagnostics) -> Value:
     if isinstance(node, Scalar):
-        return _scalar(node, diagnostics) if isinstance(node.value, str) and "$" in node.value else node.value
+        if isinstance(node.value, str) and "$" in node.value:
+            return _scalar(node, diagnostics)
+        return node.value if not isinstance(node.value, Broken) else BROKEN
     if isinstance(node, SequenceNode):
         return tuple(read(item, diagnostics) for item in node.items)
     return {str(key.value): read(value, diagnostics) for key, value in node.entries}

@@ -94,7 +94,12 @@ def written(folder: Path, **texts: str) -> None:
             "error[SB0903]: `--epochs` and `--set train.epochs` both say how long the run is\n  = help: keep one of them\n\n",
         ),
         ("summary /dev/zero", 2, "", "error[SB0901]: /dev/zero is no file\n  = help: name a spec, a .yaml or .json file\n\n"),
-        ("init --like ../specs/digits", 2, "", "error[SB0907]: the package carries no spec `../specs/digits`\n  = help: it carries cnn, digits, mlp\n\n"),
+        (
+            "init --like ../specs/digits",
+            2,
+            "",
+            "error[SB0907]: the package carries no spec `../specs/digits`\n  = help: it carries cnn, digits, mlp\n\n",
+        ),
         ("init --like nope", 2, "", "error[SB0907]: the package carries no spec `nope`\n  = help: it carries cnn, digits, mlp\n\n"),
     ],
 )
@@ -142,7 +147,9 @@ def test_epochs_are_shown_as_they_were_typed(capsys: pytest.CaptureFixture[str])
 def test_spec_is_read_from_a_pipe(tmp_path: Path) -> None:
     written(tmp_path, right=RIGHT)
     command = f"{sys.executable} -m specbuilder validate <(cat right.yaml)"
-    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True
+    )
     assert done.stdout.endswith(": valid; 50 parameters, x float32[B, 4] -> output float32[B, 10]\n")
 
 
@@ -150,8 +157,10 @@ def test_spec_is_read_from_a_pipe(tmp_path: Path) -> None:
 @pytest.mark.parametrize("arguments", ["validate specs/digits.yaml", "kinds", "summary --json specs/cnn.yaml"])
 def test_output_that_cannot_be_written_is_one_line(arguments: str, unbuffered: str) -> None:
     env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered}
-    with open("/dev/full", "w", encoding="utf-8") as full:
-        done = subprocess.run([sys.executable, "-m", "specbuilder", *arguments.split()], cwd=ROOT, env=env, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "specbuilder", *arguments.split()], cwd=ROOT, env=env, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
     assert (done.returncode, done.stderr) == (2, "specbuilder: the output cannot be written: No space left on device\n")
 
 
