@@ -81,7 +81,8 @@ def explain(cls: type[Declared], values: Mapping[str, Any], owner: str, deferred
     if not problems and not deferred:
         known = {name: field.default for name, field in fields.items()}
         for name, message, *part in unchecked(cls, known | _as_held(cls, values)).mistakes():
-            problem = FieldProblem(code="SB0204", location=(name,), message=f"`{name}`: {message}", part=part[0] if part else None)
+            code = "SB0204" if name in fields else "SB0201"
+            problem = FieldProblem(code=code, location=(name,), message=f"`{name}`: {message}", part=part[0] if part else None)
             problems.setdefault(name, problem)
     return tuple(problems.values())
 

@@ -165,6 +165,9 @@ class _Writer:
 
     def list_of(self, opening: str, calls: Sequence[Call | None], texts: Sequence[str]) -> Iterator[str]:
         """A list of copies: one comprehension, where that says it all; else copies one by one, with runs of like ones written as one."""
+        if len(texts) > 1 and len(set(texts)) == 1:
+            yield from _comprehension(f"{opening}(", ")", texts[0], [("_", [f"range({len(texts)})"])])
+            return
         runs: list[list[int]] = []
         for at, call in enumerate(calls):
             if at and call is not None and (before := calls[at - 1]) is not None and _head(call) == _head(before):

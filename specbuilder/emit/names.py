@@ -13,7 +13,9 @@ from collections.abc import Iterable
 
 from specbuilder.graph.graph import Value
 
-_TAKEN = {"self", "torch", "nn", "math", *dir(builtins), *keyword.kwlist}
+_NEEDED = {"self", "torch", "nn", "math", "range", "getattr", *keyword.kwlist}
+"""What the lines of a function read themselves."""
+_TAKEN = {*_NEEDED, *dir(builtins)}
 _RUNNING = ("x", "h", "y", "z")
 _SPARE = "hidden_state"
 
@@ -24,6 +26,7 @@ class Names:
     def __init__(self, reserved: Iterable[str], reads: Counter[Value]) -> None:
         self._used = {*_TAKEN}
         self._reads = reads
+        self._parameters: set[str] = set()
         reserved = set(reserved)
         free = [name for name in _RUNNING if name not in reserved] or [next(name for name in _spares() if name not in reserved)]
         self._running: dict[str, Value | None] = dict.fromkeys(free)
@@ -36,6 +39,13 @@ class Names:
             name += "_"
         self._used.add(name)
         return name
+
+    def parameter(self, wanted: str) -> str:
+        """The name of an argument. Callers may give it by name, so it is kept where it hides nothing but a builtin that the lines do not read."""
+        if wanted in self._used and wanted in _TAKEN - _NEEDED and wanted not in self._parameters:
+            self._parameters.add(wanted)
+            return wanted
+        return self.new(wanted)
 
     def is_used(self, name: str) -> bool:
         return name in self._used

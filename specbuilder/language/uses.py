@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from specbuilder.catalogue.contract import Family, Kind
-from specbuilder.catalogue.declared import fields_of
+from specbuilder.catalogue.declared import fields_of, keys_of
 from specbuilder.catalogue.fields import check, shown
 from specbuilder.diagnostics import Diagnostics, Span, did_you_mean, suggest
 from specbuilder.language.document import Mapping as MappingNode
@@ -266,7 +266,7 @@ def report_problems(
     cls: type[Kind] | None = None,
 ) -> None:
     """Puts each problem under the token that is to blame. `meant` are fields that were written in a wrong way, so they are not missing."""
-    known = fields_of(cls) if cls is not None else {}
+    known = keys_of(cls) if cls is not None else {}
     mistyped = {str(problem.location[0]): _nearest(str(problem.location[0]), known) for problem in problems if problem.code == "SB0201"}
     meant = {*meant, *(name for names in mistyped.values() for name in names)}
     for problem in problems:

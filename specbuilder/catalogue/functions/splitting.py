@@ -21,7 +21,7 @@ class Splitting(Function):
     def infer(self, x: TensorType) -> tuple[TensorType, ...]:
         parts = self._parts(x)
         if len(parts) > MOST_PARTS:
-            raise Refusal(f"`{self.kind}` would give {len(parts):,} tensors, but a node gives at most {MOST_PARTS:,}")
+            raise Refusal(f"`{self.kind}` would give more than {MOST_PARTS:,} tensors, which is the most a node gives")
         return parts
 
     def source(self, x: TensorType) -> Expression:
