@@ -21,7 +21,7 @@ from specbuilder.diagnostics import CheckError, DataError, Diagnostic, Diagnosti
 from specbuilder.emit.model import Emission, emit_model
 from specbuilder.graph.count import Report
 from specbuilder.graph.graph import TypedGraph
-from specbuilder.graph.promises import BROKEN, broken_bounds
+from specbuilder.graph.promises import BROKEN, broken_bounds, metrics_promised
 from specbuilder.language.document import Mapping as MappingNode
 from specbuilder.language.tree import SpecTree
 from specbuilder.pipeline import Checked, check, compose, plan_for
@@ -251,7 +251,8 @@ class Spec:
         """Runs the training plan and leaves a folder `root/<name>/<number>`.
 
         With `train` (and `validation`, `test`) the data is the caller's: a pair (inputs, target) of tensors or arrays, a mapping of them by feature,
-        a map-style Dataset, or a DataLoader. Raises `CheckError` when a promise about a metric is broken; the run folder is complete then.
+        a map-style Dataset, or a DataLoader. Raises `CheckError` when a promise about a metric is broken; the run folder is complete then. Such a promise
+        is of the run as the spec has it: with other data, or with anything set but `expect` itself, it is not checked, and `Run.notes` says so.
         """
         from specbuilder.training.data import gather
         from specbuilder.training.run import Texts, execute
@@ -279,10 +280,19 @@ class Spec:
             objective=emit_objective(plan, self.graph, __version__),
         )
         result = execute(plan, self.graph, parts, texts, root=Path(root), device=device, host=host, stop=stop or (lambda: False))
-        run = Run(result.folder, result.state, dict(result.metrics), result.seconds, result.model)
-        if result.state == "finished" and not synthetic:
+        unlike = self._unlike_written(bool(own), synthetic) if result.state == "finished" else None
+        notes = tuple(f"{name} is promised of the run as written, and {unlike}" for name in metrics_promised(self.tree)) if unlike else ()
+        run = Run(result.folder, result.state, dict(result.metrics), result.seconds, result.model, notes)
+        if result.state == "finished" and unlike is None:
             self._check_promises(run)
         return run
+
+    def _unlike_written(self, is_own: bool, synthetic: bool) -> str | None:
+        """What sets a run apart from that which the spec describes, and its promises about metrics are of. A variant is part of the text."""
+        if is_own or synthetic:
+            return "this one had other data"
+        changed = [path for path in self.changes if path.partition(".")[0] not in ("expect", "name", "description")]
+        return f"{' and '.join(f'`{path}`' for path in changed)} {'was' if len(changed) == 1 else 'were'} set" if changed else None
 
     def texts_beside(self, spec: str) -> dict[str, str]:
         """The files beside the spec that make a run folder self-contained, by their path in it: what it includes, and how it was asked for."""
@@ -318,6 +328,8 @@ class Run:
     metrics: Mapping[str, float]
     seconds: float
     model: nn.Module
+    notes: tuple[str, ...] = ()
+    """What the user should know of its figures: promises that were not held against it, and why."""
 
     def history(self) -> list[dict[str, Any]]:
         """One row an evaluation, as in `metrics.jsonl`."""

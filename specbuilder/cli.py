@@ -386,13 +386,21 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(
             json.dumps(
-                {"version": 1, "folder": str(run.folder), "state": run.state, "metrics": run.metrics, "seconds": round(run.seconds, 3)}, indent=2
+                {
+                    "version": 1,
+                    "folder": str(run.folder),
+                    "state": run.state,
+                    "metrics": run.metrics,
+                    "seconds": round(run.seconds, 3),
+                    "notes": run.notes,
+                },
+                indent=2,
             )
         )
     else:
         from specbuilder.report.run import ending
 
-        print("\n".join(ending(run.folder, run.state, run.metrics, run.seconds, spec.emission.class_name)))
+        print("\n".join(ending(run.folder, run.state, run.metrics, run.seconds, spec.emission.class_name, run.notes)))
     if broken is not None:
         raise broken
     return INTERRUPTED if run.state == "interrupted" else 0

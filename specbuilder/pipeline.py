@@ -103,10 +103,10 @@ def check(
         return Checked(document=document)
     variables = Variables(tree.variables, diagnostics)
     graph = expand(tree, variables, diagnostics)
-    if graph is None:
+    report = count(graph, diagnostics) if graph is not None else None
+    if graph is None or report is None:
         check_settings(tree, variables, diagnostics)
         return Checked(document=document, tree=tree)
-    report = count(graph)
     plan = make_plan(tree, graph, variables, diagnostics)
     check_promises(tree, graph, report, variables, diagnostics)
     variables.check_all()

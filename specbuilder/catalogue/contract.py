@@ -9,6 +9,7 @@ half in the class and import torch inside that method, the only place where a ki
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
 from annotated_types import Ge, Gt, Le
@@ -83,9 +84,12 @@ class Refusal(Exception):
         help: str | None = None,
         code: str = "SB0401",
         part: tuple[int, int] | None = None,
+        in_training_only: bool = False,
     ) -> None:
         super().__init__(message)
         self.message, self.field, self.port, self.item, self.help, self.code, self.part = message, field, port, item, help, code, part
+        self.in_training_only = in_training_only
+        """Whether what arrives is accepted in evaluation."""
 
 
 # Code, described -----------------------------------------------------------------------------------------------------
@@ -263,6 +267,10 @@ class Node(Kind):
     def buffers(self, *types: Any, **_: Any) -> dict[str, Buffer]:
         return {}
 
+    def limits(self) -> Mapping[str, int]:
+        """The number that whole numbers at a port stay below, where they are counted from 0, by port: what the data is held against."""
+        return {}
+
     def flops(self, *types: Any, **_: Any) -> Dim:
         """Forward floating-point operations for what arrives, 2 per multiply-add, counted as `torch.utils.flop_counter` does (matmul and convolution only)."""
         return 0
@@ -287,6 +295,10 @@ class Loss(Node):
 
     def classes(self, input: TensorType) -> Dim | None:
         """How many classes `input` scores, where the loss is one over classes: compared with what the data states."""
+        return None
+
+    def ignored(self, target: TensorType) -> int | None:
+        """The value of targets that do not count, neither in the loss nor in a metric, where the loss has one."""
         return None
 
 
@@ -343,6 +355,10 @@ class DataFacts(Record):
     """Number of samples of each part that the source itself has: `train`, `test`."""
     fingerprint: str | None = None
     """SHA-256 of the content, where it is known."""
+    batch_sizes: Mapping[str, int] = MappingProxyType({})
+    """Samples of a batch, of parts that come in batches of their own."""
+    is_made_up: bool = False
+    """Whether made-up samples stand in for the dataset of the spec."""
 
 
 class Column(Record):
@@ -398,8 +414,8 @@ class Metric(Kind):
         """Raises `Refusal` for types it cannot judge."""
         raise NotImplementedError
 
-    def sums(self, input: torch.Tensor, target: torch.Tensor) -> Sequence[torch.Tensor | int]:
-        """What this batch adds to each sum: scalars on the device, or plain numbers."""
+    def sums(self, input: torch.Tensor, target: torch.Tensor, mask: torch.Tensor | None = None) -> Sequence[torch.Tensor | int]:
+        """What this batch adds to each sum: scalars on the device, or plain numbers. `mask`, shaped like `target`, is true where it counts."""
         raise NotImplementedError
 
     def value(self, sums: Sequence[float]) -> float:

@@ -133,6 +133,8 @@ class Leaves:
             return None
         *steps, name = text.split(".")
         other = self._nearest(tuple(int(step) if step.isdigit() else step for step in steps), place.prefix)
+        if other is None and steps and place.scope.may_be_nameless(steps[0]):
+            return None
         if other is None or name not in other.parameters:
             known = [node.key(each) for node in self.growing.nodes[:2000] for each in node.parameters]
             help = f"such as `{known[0]}`" if known else None

@@ -88,6 +88,8 @@ class Scope:
     """Names such as `relu_2`, which change with what stands before them and are nobody's to refer to."""
     own: str | None = None
     """The name of the node that is being looked at."""
+    has_nameless: bool = False
+    """Whether a node stands here whose name is wrong, which has been told: a name that nobody bears may be meant to be its."""
 
     def resolve(self, text: str) -> Found:
         """What a reference means."""
@@ -110,7 +112,15 @@ class Scope:
             except ReferenceProblem as problem:
                 if problem.code != "SB0301" or problem.related is not None or head == self.outer.own:
                     raise
+        if self.may_be_nameless(head):
+            return Named((Produced({"": NAMELESS}),), _NOWHERE)
         raise self._unknown(head)
+
+    def may_be_nameless(self, name: str) -> bool:
+        """Whether an unknown name may be that of a node whose name is wrong, here or around an open list."""
+        if name == self.own or name in self.counted or name in self.later:
+            return False
+        return self.has_nameless or (self.outer is not None and self.outer.may_be_nameless(name))
 
     def _previous(self) -> Produced:
         if self.previous is not None:
@@ -156,6 +166,9 @@ class Scope:
         return list(dict.fromkeys((*own, *around)))
 
 
+NAMELESS = Value(("nameless",), None)
+"""What a name stands for that may be meant to be that of a node whose name is wrong."""
+
 _NOWHERE: Span = None  # type: ignore[assignment]  # `prev` and `input` have no place of their own in the text
 
 
@@ -199,6 +212,8 @@ def _within(text: str, produced: Produced, steps: list[str]) -> Found:
 
 
 def _element(text: str, output: Output, steps: list[str], ports: Mapping[str, Output]) -> Found:
+    if output is NAMELESS:
+        return Found((NAMELESS,))
     if isinstance(output, Value):
         if steps == ["*"] and len(ports) == 1:
             return Found((output,), "spread")

@@ -17,7 +17,7 @@ from specbuilder.language.document import Mapping as MappingNode
 from specbuilder.language.document import Node, Scalar
 from specbuilder.language.settings import STRUCTURAL
 from specbuilder.language.tree import Deferred, Entry, NodeArgument, NodesArgument, Use
-from specbuilder.language.values import entry, read, span_at, text_at
+from specbuilder.language.values import entry, node_at, read, text_at, without_quotes
 from specbuilder.language.vocabulary import CATALOGUE, CONSTRUCTS, Vocabulary
 
 if TYPE_CHECKING:
@@ -279,7 +279,10 @@ def report_problems(
         elif problem.code == "SB0201" and mistyped[name] and "did you mean" not in (help or ""):
             help = f"did you mean {' or '.join(f'`{near}`' for near in mistyped[name])}?"
         written = entries.get(name)
-        span = owner if written is None else written.key if problem.code == "SB0201" else span_at(written.node, problem.location[1:])
+        node = node_at(written.node, problem.location[1:]) if written is not None else None
+        if help is None and problem.wants_number and node is not None:
+            help = without_quotes(node)
+        span = owner if written is None or node is None else written.key if problem.code == "SB0201" else node.span
         if problem.part is not None and written is not None and not written.is_deferred:
             span = text_at(written.node, problem.location[1:], *problem.part)
         diagnostics.error(problem.code, problem.message, span, help=help)

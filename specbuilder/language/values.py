@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from specbuilder.diagnostics import Diagnostics, Span
+from specbuilder.language import scalars
 from specbuilder.language.document import Mapping as MappingNode
 from specbuilder.language.document import Node, Scalar
 from specbuilder.language.document import Sequence as SequenceNode
@@ -126,6 +127,11 @@ def text_at(node: Node, location: tuple[str | int, ...], start: int, end: int) -
 
 def span_at(node: Node, location: tuple[str | int, ...]) -> Span:
     """Where the part of `node` at `location` (keys and positions) is written; the nearest enclosing part that is."""
+    return node_at(node, location).span
+
+
+def node_at(node: Node, location: tuple[str | int, ...]) -> Node:
+    """The part of `node` at `location` (keys and positions); the nearest enclosing part that is written."""
     for step in location:
         if isinstance(node, MappingNode) and isinstance(step, str) and (inner := node.get(step)) is not None:
             node = inner
@@ -133,4 +139,12 @@ def span_at(node: Node, location: tuple[str | int, ...]) -> Span:
             node = node.items[step]
         else:
             break
-    return node.span
+    return node
+
+
+def without_quotes(node: Node) -> str | None:
+    """What to do about a text where a number is wanted, if it is one but for its quotes."""
+    if not isinstance(node, Scalar) or node.plain or not isinstance(node.value, str):
+        return None
+    value = scalars.resolve(node.value)
+    return f"delete the quotes: {node.value}" if isinstance(value, int | float) and not isinstance(value, bool) else None

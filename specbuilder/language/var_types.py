@@ -12,6 +12,7 @@ from functools import reduce
 from specbuilder.catalogue.fields import shown
 from specbuilder.diagnostics import Diagnostics, Related
 from specbuilder.language.document import Mapping, Node, Scalar, Sequence, plain
+from specbuilder.language.values import without_quotes
 
 ANY, INTEGER, NUMBER, TRUTH, TEXT, MAPPING = "a value", "an integer", "a number", "true or false", "a text", "a mapping"
 _PLURALS = {INTEGER: "integers", NUMBER: "numbers", TRUTH: "truth values", TEXT: "texts", MAPPING: "mappings"}
@@ -94,10 +95,4 @@ def _repair(node: Node, wanted: Type) -> str | None:
         return None
     if item == TRUTH and node.value.lower() in ("yes", "no", "on", "off"):
         return f"write `{'true' if node.value.lower() in ('yes', 'on') else 'false'}`"
-    if item not in (INTEGER, NUMBER):
-        return None
-    try:
-        float(node.value)
-    except ValueError:
-        return None
-    return f"delete the quotes: {node.value}"
+    return without_quotes(node) if item in (INTEGER, NUMBER) else None

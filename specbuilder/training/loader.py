@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -24,7 +25,7 @@ from specbuilder.training.expected import Expected
 from specbuilder.training.feed import Batch, Route
 
 Check = Callable[[Tensor, int], None]
-"""Refuses targets that the loss cannot take; the number is that of the first sample."""
+"""Refuses numbers that the loss or an input cannot take; the number is that of the first sample."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,7 @@ class Loaded:
     """Of its first batch, and so of all."""
     count: int
     """Samples of an epoch."""
+    batch_size: int
 
     def __len__(self) -> int:
         return self.count
@@ -81,7 +83,7 @@ def loaded(loader: DataLoader[Any], expected: Expected, part: str) -> Loaded:
     if rows != min(batch_size, count):
         raise DataError.of("SB0810", f"the first batch of the loader of `{part}` has {rows} samples, but its batch size is {batch_size}")
     types = {name: type_of(Column(tensor)) for name, tensor in batch.items()}
-    return Loaded(loader=loader, expected=expected, part=part, types=types, count=count)
+    return Loaded(loader=loader, expected=expected, part=part, types=types, count=count, batch_size=batch_size)
 
 
 def _named(raw: Any, expected: Expected, part: str) -> dict[str, Tensor]:
@@ -155,12 +157,12 @@ class LoaderFeed:
         *,
         seed_of: Callable[[str], int],
         device: torch.device,
-        check: Check | None = None,
+        checks: Mapping[str, Check] = MappingProxyType({}),
         memory_format: torch.memory_format = torch.contiguous_format,
     ) -> None:
         self.count = loaded.count
         self.loaded, self.features, self.route = loaded, tuple(features), route
-        self.seed_of, self.device, self.check, self.memory_format = seed_of, device, check, memory_format
+        self.seed_of, self.device, self.checks, self.memory_format = seed_of, device, checks, memory_format
 
     @property
     def batches(self) -> int:
@@ -172,8 +174,8 @@ class LoaderFeed:
         seen = 0
         for batch in self.loaded.batches():
             target = batch[self.features[-1]]
-            if self.check is not None:
-                self.check(target, seen)
+            for name, check in self.checks.items():
+                check(batch[name], seen)
             indices = torch.arange(seen, seen + len(target), device=self.device)
             seen += len(target)
             yield tuple(self._tensor(name, batch[name], indices, epoch) for name in self.features)

@@ -568,7 +568,7 @@ LAYOUTS: dict[str, SearchStrategy[tuple[Arriving, ...]]] = {
     "batch_norm1d": _with_last_axis_of_batch(),
     "layer_norm": _free(dtypes=("float32", "float32", "float64")),
     "rms_norm": _free(dtypes=("float32", "float32", "float64")),
-    "group_norm": _free(low=1, dtypes=("float32", "float32", "float64")),
+    "group_norm": _free(dtypes=("float32", "float32", "float64")),
     "add": _list(),
     "multiply": _list(),
     "concat": _list(),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from specbuilder.catalogue import lookup
-from specbuilder.diagnostics import Source, Span
+from specbuilder.diagnostics import Diagnostics, Source, Span
 from specbuilder.emit.model import emit_model
 from specbuilder.emit.render import render
 from specbuilder.graph.count import count
@@ -685,7 +685,9 @@ def test_the_node_is_emitted_and_counted_as_any_other() -> None:
     graph = TypedGraph("tiny", "", (x,), (node,), (node,), {"out": out}, found.requirements)
     text = emit_model(graph, "a.yaml", "0").text
     assert "        out = 1 - torch.matmul(x[None], torch.transpose(x, 0, 1)) / (T - 1)  # float32[1, B, B]\n" in text
-    (row,) = count(graph).rows
+    report = count(graph, Diagnostics())
+    assert report is not None
+    (row,) = report.rows
     assert (row.path, row.kind, str(row.flops)) == ("out", "compute", "2*T")
 
 

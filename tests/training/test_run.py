@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.utils.data import DataLoader, TensorDataset
 
 import specbuilder
 from specbuilder.api import Spec, parse
@@ -138,11 +139,38 @@ def test_the_folder_is_used_without_specbuilder_by_the_lines_that_a_run_prints(t
 
 
 def test_a_broken_promise_is_told_when_the_run_is_complete(tmp_path: Path) -> None:
-    spec = digits(expect={"test.accuracy": {"min": 0.9999}})
+    text = (ROOT / "specs/digits.yaml").read_text().replace("epochs: 20", "epochs: 1")
+    spec = parse(text, set={"expect": {"test.accuracy": {"min": 0.9999}}})
     with pytest.raises(CheckError) as caught:
         spec.train(root=tmp_path, device="cpu")
     assert "`expect` says test.accuracy is at least 0.9999, but it is 0." in caught.value.diagnostics[0].message
     assert json.loads((tmp_path / "digits/1/status.json").read_text())["state"] == "finished"
+
+
+@pytest.mark.parametrize(
+    ("changes", "note"),
+    [
+        ({"train.epochs": 1}, "test.accuracy is promised of the run as written, and `train.epochs` was set"),
+        (
+            {"train.epochs": 1, "train.seed": 3},
+            "test.accuracy is promised of the run as written, and `train.epochs` and `train.seed` were set",
+        ),
+    ],
+)
+def test_a_promise_about_a_metric_is_not_held_against_another_run(changes: dict[str, object], note: str, tmp_path: Path) -> None:
+    run = specbuilder.load(ROOT / "specs/digits.yaml", set=changes).train(root=tmp_path, device="cpu")
+    assert run.metrics["test.accuracy"] < 0.98
+    assert run.notes == (note,)
+
+
+def test_a_promise_about_a_metric_is_not_held_against_other_data(tmp_path: Path) -> None:
+    text = (ROOT / "specs/digits.yaml").read_text().replace("epochs: 20", "epochs: 1")
+    data = (torch.rand(160, 1, 8, 8), torch.arange(160) % 10)
+    note = ("test.accuracy is promised of the run as written, and this one had other data",)
+    assert parse(text).train(train=data, root=tmp_path, device="cpu").notes == note
+    assert parse(text).train(synthetic=True, root=tmp_path, device="cpu").notes == note
+    with pytest.raises(CheckError):
+        parse(text).train(root=tmp_path, device="cpu")
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_the_folder_says_so(tmp_path: Path) -> None:
@@ -160,6 +188,64 @@ def test_labels_outside_of_the_classes_are_found_before_anything_runs(tmp_path: 
         digits().train(train=(torch.rand(20, 1, 8, 8), labels), root=tmp_path, device="cpu")
     assert caught.value.diagnostics[0].message == "`target` of sample 7 of the part `train` is 10, but the model scores the classes 0 to 9"
     assert not (tmp_path / "digits").exists()
+
+
+TOKENS = """
+specbuilder: 1
+name: tokens
+model:
+  inputs: {x: "int64[B, 3]"}
+  nodes:
+    - embedding: {num_embeddings: 5, embedding_dim: 2}
+    - flatten
+    - linear: 2
+data:
+  arrays: {train: nowhere.npz}
+  batch_size: 4
+train:
+  epochs: 1
+  loss: cross_entropy
+  optimizer: sgd
+  metrics: [accuracy]
+"""
+
+
+@pytest.mark.parametrize("is_loader", [False, True])
+def test_numbers_that_an_embedding_has_no_vector_for_are_found_on_the_cpu(is_loader: bool, tmp_path: Path) -> None:
+    x = torch.arange(24).reshape(8, 3) % 5
+    x[6, 1] = 5
+    data = (x, torch.zeros(8, dtype=torch.int64))
+    with pytest.raises(DataError) as caught:
+        parse(TOKENS).train(train=DataLoader(TensorDataset(*data), 4) if is_loader else data, root=tmp_path, device="cpu")
+    assert caught.value.diagnostics[0].message == "`x` of sample 6 of the part `train` is 5, but `embedding` takes 0 to 4"
+
+
+@pytest.mark.parametrize("is_loader", [False, True])
+def test_loss_of_a_part_is_that_of_its_targets_in_one_batch_whatever_is_ignored(is_loader: bool, tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(3)
+    x = torch.randint(5, (22, 3), generator=generator)
+    y = torch.randint(2, (22,), generator=generator)
+    y[:5] = -1  # the whole first batch and one more
+    y[9] = -1
+    spec = parse(
+        TOKENS, set={"train.loss": {"cross_entropy": {"ignore_index": -1}}, "train.optimizer": {"sgd": {"lr": 1e-30}}, "data.shuffle": False}
+    )
+    part = DataLoader(TensorDataset(x, y), 4) if is_loader else (x, y)
+    run = spec.train(train=part, validation=part, root=tmp_path, device="cpu")
+    with torch.no_grad():
+        logits = run.model(x)
+    whole = torch.nn.functional.cross_entropy(logits, y, ignore_index=-1).item()
+    row = run.history()[-1]
+    assert (row["train.loss"], row["validation.loss"]) == (pytest.approx(whole, rel=1e-6), pytest.approx(whole, rel=1e-6))
+    assert run.metrics["validation.accuracy"] == int((logits.argmax(1) == y).sum()) / 16  # -1 is never the largest
+
+
+def test_a_part_whose_targets_are_all_ignored_cannot_judge(tmp_path: Path) -> None:
+    spec = parse(TOKENS, set={"train.loss": {"cross_entropy": {"ignore_index": 1}}})
+    x = torch.zeros(8, 3, dtype=torch.int64)
+    with pytest.raises(DataError) as caught:
+        spec.train(train=(x, x[:, 0]), validation=(x, x[:, 0] + 1), root=tmp_path, device="cpu")
+    assert caught.value.diagnostics[0].message == "every target that the run is judged on is 1, which the loss ignores"
 
 
 def test_stop_ends_after_the_step_and_keeps_the_weights(tmp_path: Path) -> None:
@@ -223,7 +309,7 @@ def test_run_without_a_spec_trains_the_digits_that_the_package_carries(tmp_path:
     lines = done.stdout.splitlines()
     assert lines[0] == "digits  58,474 parameters  runs/digits/1"
     assert lines[1] == "data       digits: 1,438 train, 359 test; inputs image; target label"
-    assert lines[2] == "plan       23 steps, 1 epochs of 23, batch 64, last batch 30"
+    assert lines[2] == "plan       23 steps, 1 epoch of 23, batch 64, last batch 30"
     assert any(line.startswith("epoch 1") and "test.accuracy" in line for line in lines)
     assert "\x1b" not in done.stdout
     assert (tmp_path / "runs/digits/1/weights.safetensors").exists()
