@@ -169,7 +169,9 @@ def needs_size(values: Mapping[str, Any]) -> tuple[str, Poly] | None:
 
 
 def _type(arrival: Arrival) -> Any:
-    return None if arrival is None else arrival.type if isinstance(arrival, Value) else tuple(value.type for value in arrival)
+    if arrival is None:
+        return None
+    return arrival.type if isinstance(arrival, Value) else type(arrival)(value.type for value in arrival)
 
 
 def _shapes(parameters: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from specbuilder.catalogue import demands
-from specbuilder.catalogue.contract import Example, Expression, Function, Infix, Input, Port, Refusal, function
+from specbuilder.catalogue.contract import Example, Expression, Function, Gathered, Infix, Input, Port, Refusal, function
 from specbuilder.catalogue.declared import Field
 from specbuilder.catalogue.promotion import DEFAULT_FLOAT, Operand, operand, together
 from specbuilder.shapes import DTYPES, Dim, TensorType, broadcast, stretches_both_ways
@@ -77,7 +77,7 @@ class Combining(Function):
     def infer(self, *types: Any) -> TensorType:
         operands = self._operands(*types)
         numbers = () if self.number is None else (self.number,)
-        if len(operands) + len(numbers) < 2:
+        if len(operands) + len(numbers) < 2 and not isinstance(operands, Gathered):
             raise Refusal(f"`{self.kind}` wants at least two operands, but one arrives", help="name them: `from: [prev, other]`")
         shape = stretched(self.kind, [each.shape for each in operands], asked=self.broadcast, ports=self._ports(len(operands)))
         result = reduce(self._together, map(operand, (*operands, *numbers)))
@@ -132,7 +132,8 @@ class Variadic(Combining):
 
     def source(self, input: tuple[TensorType, ...]) -> Expression:
         numbers = () if self.other is None else (self.other,)
-        return Infix(self.sign, (*(Input(0, item) for item in range(len(input))), *numbers))
+        operands = (*(Input(0, item) for item in range(len(input))), *numbers)
+        return Infix(self.sign, operands) if len(operands) > 1 else operands[0]
 
 
 class Binary(Combining):
