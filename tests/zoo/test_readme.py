@@ -32,20 +32,19 @@ This file is generated (`pytest tests/zoo/test_readme.py --update-golden`).
 
 
 def shown(name: str) -> list[str]:
-    """The row of a network: what it is, what it shows, its variants with their sizes."""
+    """The row of a network: what it shows of the language, its variants with their sizes."""
     text = (FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
     header = " ".join(line.removeprefix("# ") for line in text.splitlines() if line.startswith("# "))
     found = re.search(r"Shows: (.*?)\.? From:", header)
     assert found is not None, f"the header of {name}.yaml does not say what it shows"
     specs = [network(name, variant) for variant in VARIANTS[name]]
-    variants = ", ".join(variant for variant in VARIANTS[name] if variant) or "-"
-    counts = ", ".join(f"{spec.report.parameters:,}" for spec in specs)
-    description = str(specs[0].tree.description).removesuffix(".")
-    return [f"[{name}]({name}.yaml)", f"{description}. Shows {found[1]}.", variants, counts, str(lines(text))]
+    variants = "<br>".join(variant or "" for variant in VARIANTS[name])
+    counts = "<br>".join(f"{spec.report.parameters:,}" for spec in specs)
+    return [f"[{name}]({name}.yaml)", found[1], variants, counts, str(lines(text))]
 
 
 def table() -> str:
-    rows = [["name", "what", "variants", "parameters", "lines"], ["---", "---", "---", "---", "---:"], *map(shown, NETWORKS)]
+    rows = [["name", "shows", "variants", "parameters", "lines"], ["---", "---", "---", "---:", "---:"], *map(shown, NETWORKS)]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
