@@ -37,13 +37,21 @@ if TYPE_CHECKING:
     from specbuilder.training.run import Host
 
 
-def load(path: str | Path, *, variant: str | None = None, set: Mapping[str, Any] | None = None, roots: Sequence[str | Path] = ()) -> Spec:
+def load(
+    path: str | Path,
+    *,
+    variant: str | None = None,
+    set: Mapping[str, Any] | None = None,
+    roots: Sequence[str | Path] = (),
+    kinds: Sequence[str | Path] = (),
+) -> Spec:
     """Reads and checks a spec. `variant` is one of its `variants`; `set` changes values by path, as `--set` does: `{"train.epochs": 3}`. What the spec
-    includes lies in its folder or in one of `roots`.
+    includes lies in its folder or in one of `roots`. `kinds` are Python files with own kinds.
 
     Raises `SpecError` with every mistake found, `CheckError` when only a promise in `expect` is broken, `UsageError` when the file cannot be read.
     """
     path = Path(path)
+    _load_kinds(kinds)
     return _checked(read_file(path), str(path), variant, set, files_at(path, roots))
 
 
@@ -85,8 +93,19 @@ def files_at(path: Path, roots: Sequence[str | Path]) -> Files:
     return files_of(path, tuple(map(Path, roots)))
 
 
-def variants_of(path: str | Path, *, set: Mapping[str, Any] | None = None, roots: Sequence[str | Path] = ()) -> dict[str, bool]:
+def _load_kinds(files: Sequence[str | Path]) -> None:
+    """The kinds of a user's files, which a spec may name from here on."""
+    if files:
+        from specbuilder.catalogue.own import load_kinds
+
+        load_kinds(files)
+
+
+def variants_of(
+    path: str | Path, *, set: Mapping[str, Any] | None = None, roots: Sequence[str | Path] = (), kinds: Sequence[str | Path] = ()
+) -> dict[str, bool]:
     """The variants of a spec by name, and whether each is the base, `{}`. Raises what `load` raises where they cannot be told."""
+    _load_kinds(kinds)
     path, diagnostics = Path(path), Diagnostics()
     composed = compose(read_file(path), str(path), as_text(set or {}), diagnostics, files=files_at(path, roots))
     if composed is None or not composed.varied.variants:
@@ -96,11 +115,18 @@ def variants_of(path: str | Path, *, set: Mapping[str, Any] | None = None, roots
 
 
 def explain_value(
-    path: str | Path, place: str, *, variant: str | None = None, set: Mapping[str, Any] | None = None, roots: Sequence[str | Path] = ()
+    path: str | Path,
+    place: str,
+    *,
+    variant: str | None = None,
+    set: Mapping[str, Any] | None = None,
+    roots: Sequence[str | Path] = (),
+    kinds: Sequence[str | Path] = (),
 ) -> Provenance:
     """Where the value at `place`, such as `train.optimizer.lr`, comes from. Other mistakes of the spec are no hindrance; `load` tells them."""
     from specbuilder.report.provenance import trace
 
+    _load_kinds(kinds)
     path, diagnostics = Path(path), Diagnostics()
     composed = compose(read_file(path), str(path), as_text(set or {}), diagnostics, variant=variant, files=files_at(path, roots))
     diagnostics.raise_errors()
@@ -357,5 +383,5 @@ def load_run(folder: str | Path) -> Run:
 
 
 def model_class(module: Any) -> type[torch.nn.Module]:
-    """The model of an emitted file: the last class that it defines, after those of its blocks."""
+    """The model of an emitted file: the last class that it defines, after those of its blocks and of what is pasted."""
     return [found for found in vars(module).values() if isinstance(found, type) and found.__module__ == module.__name__][-1]

@@ -124,9 +124,11 @@ def _parser() -> argparse.ArgumentParser:
 
     kinds = _command(commands, "kinds", _kinds, "list what a spec can name, or explain one kind")
     kinds.add_argument("name", nargs="?", metavar="NAME", help="a kind, such as conv2d")
+    _own_kinds(kinds)
     _json(kinds)
 
-    _command(commands, "schema", _schema, "print the JSON Schema of specs, for editors")
+    schema = _command(commands, "schema", _schema, "print the JSON Schema of specs, for editors")
+    _own_kinds(schema)
 
     init = _command(commands, "init", _init, "write a first spec to start from")
     init.add_argument("file", nargs="?", default="spec.yaml", metavar="FILE", type=Path, help="default: spec.yaml")
@@ -157,6 +159,13 @@ def _overrides(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         dest="roots",
         help="where included files may lie besides the spec's folder; may be repeated",
+    )
+    _own_kinds(parser)
+
+
+def _own_kinds(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--kinds", action="append", default=[], metavar="FILE", dest="own_kinds", help="a Python file with kinds of your own; may be repeated"
     )
 
 
@@ -189,7 +198,7 @@ def _load(arguments: argparse.Namespace, path: str) -> Spec:
 def _load_variant(arguments: argparse.Namespace, path: str, variant: str | None) -> Spec:
     from specbuilder.api import load
 
-    return load(path, variant=variant, set=_changes(arguments), roots=arguments.roots)
+    return load(path, variant=variant, set=_changes(arguments), roots=arguments.roots, kinds=arguments.own_kinds)
 
 
 def _validate(arguments: argparse.Namespace) -> int:
@@ -235,7 +244,7 @@ def _variants(arguments: argparse.Namespace, path: str) -> list[str | None]:
     from specbuilder.api import variants_of
 
     try:
-        variants = variants_of(path, set=_changes(arguments), roots=arguments.roots)
+        variants = variants_of(path, set=_changes(arguments), roots=arguments.roots, kinds=arguments.own_kinds)
     except SpecbuilderError:
         return [None]
     return [*([] if any(variants.values()) else [None]), *variants]
@@ -299,7 +308,14 @@ def _explain_value(arguments: argparse.Namespace) -> int:
     from specbuilder.api import explain_value
     from specbuilder.report import provenance
 
-    found = explain_value(arguments.spec, arguments.path, variant=arguments.variant, set=_changes(arguments), roots=arguments.roots)
+    found = explain_value(
+        arguments.spec,
+        arguments.path,
+        variant=arguments.variant,
+        set=_changes(arguments),
+        roots=arguments.roots,
+        kinds=arguments.own_kinds,
+    )
     if arguments.json:
         print(json.dumps({"version": 1, "file": arguments.spec, "variant": arguments.variant, **provenance.as_json(found)}, indent=2))
     else:
@@ -309,9 +325,11 @@ def _explain_value(arguments: argparse.Namespace) -> int:
 
 def _kinds(arguments: argparse.Namespace) -> int:
     from specbuilder.catalogue import lookup
+    from specbuilder.catalogue.own import load_kinds
     from specbuilder.diagnostics import UsageError, did_you_mean
     from specbuilder.report import kinds
 
+    load_kinds(arguments.own_kinds)
     families = list(kinds.TITLES)
     if arguments.name is None:
         if arguments.json:
@@ -333,9 +351,11 @@ def _kinds(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _schema(_: argparse.Namespace) -> int:
+def _schema(arguments: argparse.Namespace) -> int:
+    from specbuilder.catalogue.own import load_kinds
     from specbuilder.language.schema import make_schema
 
+    load_kinds(arguments.own_kinds)
     print(json.dumps(make_schema(), indent=2))
     return 0
 

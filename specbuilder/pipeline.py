@@ -10,6 +10,7 @@ from specbuilder.diagnostics import Diagnostics
 from specbuilder.graph.count import Report, count
 from specbuilder.graph.expand import expand
 from specbuilder.graph.graph import TypedGraph
+from specbuilder.graph.measured import note_measured
 from specbuilder.graph.promises import check_promises
 from specbuilder.graph.variables import Variables
 from specbuilder.language.decode import decode
@@ -107,6 +108,7 @@ def check(
     if graph is None or report is None:
         check_settings(tree, variables, diagnostics)
         return Checked(document=document, tree=tree)
+    note_measured(graph, diagnostics)
     plan = make_plan(tree, graph, variables, diagnostics)
     check_promises(tree, graph, report, variables, diagnostics)
     variables.check_all()

@@ -75,6 +75,14 @@ class Buffer(Record):
     dtype: str = "float32"
 
 
+class Remark(Record):
+    """A warning about a use that is right."""
+
+    code: str
+    message: str
+    help: str | None = None
+
+
 class Refusal(Exception):
     """Raised by a rule that cannot accept what arrives; the walk adds position, chain and copies.
 
@@ -258,6 +266,12 @@ class Node(Kind):
     """Whether the node never becomes `prev`, as a parameter does not."""
     helpers: ClassVar[tuple[str, ...]] = ()
     """Source texts of classes and functions that the emitted code calls and torch does not have; each is pasted into an emitted file once."""
+    takes: ClassVar[str | Mapping[str, str] | None] = None
+    """For own kinds: what arrives, `[B, channels, H, W]`, or a pattern for each port; a size in small letters becomes an argument of that name."""
+    requires: ClassVar[tuple[str, ...]] = ()
+    """For own kinds: import lines, other than those of torch and of Python itself, that the pasted code needs."""
+    is_measured: ClassVar[bool] = False
+    """Whether a rule of the kind is told by running it on torch's meta device, so that checking a spec imports torch."""
     positional: ClassVar[tuple[str, ...] | None] = None
     """The order of arguments in a formula (`compute`): names of ports and fields. None is torch's usual one: the ports, then the fields as declared."""
 
@@ -286,13 +300,23 @@ class Node(Kind):
     def source(self, *types: Any, **_: Any) -> Source:
         raise NotImplementedError
 
+    def remarks(self, *types: Any, **_: Any) -> tuple[Remark, ...]:
+        """What the user should know of a use that is right."""
+        return ()
+
 
 class Layer(Node):
     """A node with parameters, buffers or a training mode: it becomes a module."""
 
+    module: ClassVar[Any] = None
+    """For own kinds: the nn.Module class that it is, or the text `FILE.py:NAME` (pasted, not run) or `PACKAGE.MODULE:NAME` (imported by the model)."""
+
 
 class Function(Node):
     """A node without state: it becomes an expression in `forward`."""
+
+    function: ClassVar[Any] = None
+    """For own kinds: the function that it is, or a text as for `Layer.module`."""
 
 
 class Loss(Node):
@@ -459,9 +483,13 @@ AnyKind = TypeVar("AnyKind", bound=type[Kind])
 def _declare(name: str, primary: str | None, aliases: tuple[str, ...], torch: str) -> Callable[[AnyKind], AnyKind]:
     def register(cls: AnyKind) -> AnyKind:
         known = REGISTRY[cls.family]
-        if (other := known.get(name)) is not None and other.__module__ != cls.__module__:
-            raise TypeError(f"kind `{name}` is declared twice: in {other.__module__} and in {cls.__module__}")
         cls.kind, cls.primary, cls.aliases, cls.torch_name = name, primary, aliases, torch
+        if not cls.__module__.startswith("specbuilder."):
+            from specbuilder.catalogue.own_class import complete
+
+            complete(cls, known.get(name))
+        elif (other := known.get(name)) is not None and other.__module__ != cls.__module__:
+            raise TypeError(f"kind `{name}` is declared twice: in {other.__module__} and in {cls.__module__}")
         known[name] = cls
         return cls
 

@@ -15,14 +15,14 @@ from specbuilder.emit import sizes
 from specbuilder.emit.code import Held, take_apart
 from specbuilder.emit.constructor import WIDTH, resolved
 from specbuilder.emit.form import Form, Piece
-from specbuilder.emit.leaves import Size
+from specbuilder.emit.leaves import Size, values_of
 from specbuilder.emit.names import Names
 from specbuilder.emit.outline import Step, Unit, is_named, title
 from specbuilder.emit.places import Places
 from specbuilder.emit.render import render
 from specbuilder.emit.types import Types
 from specbuilder.graph.graph import Arrival, GraphNode, Path, Value
-from specbuilder.shapes import Poly
+from specbuilder.shapes import Dim, Poly
 
 
 def forward_lines(form: Form, places: Places) -> Iterator[str]:
@@ -39,6 +39,8 @@ class _Forward:
         for step in self.unit.steps:
             self.reads.update(step.reads)
         self.reads.update(value for _, value in self.unit.outputs)
+        self.told = dict(self._told())
+        self.reads.update(value for told in self.told.values() for _, _, values in told for value in values)
         joined = {step.path for step in self.unit.steps if _joins(step)}
         copies = (step for step in self.unit.steps if step.path and isinstance(step.path[-1], int) and step.path[:-1] not in joined)
         self.last_copies = {step.path[:-1]: step for step in copies}
@@ -48,9 +50,9 @@ class _Forward:
         self.suffixes = _suffixes(self.unit.steps)
         self.variable: dict[Value, str] = {}
         self.chosen = self._chosen()
-        self.names = Names(self.chosen, self.reads)
+        self.names = Names(self.chosen, self.reads, form.pasted)
         self.parameters = list(self._parameters())
-        self.sizes = {name: self.names.new(name) for name in (*form.measured, *(size.name for size in form.passed))}
+        self.sizes = {name: self.names.new(name) for name in (*form.measured, *form.told, *(size.name for size in form.passed))}
         self.device = self._device()
         self.loop_names: dict[str, str] = {}
         self.pieces = [next((piece for piece in pieces if piece.place == "used"), None) for pieces in form.pieces]
@@ -62,13 +64,13 @@ class _Forward:
         names = {name for name, _ in self.unit.inputs if name not in ("input", "x")} | {_outer(value) for value in self.unit.outside}
         names |= {self._short(step) for step in self.unit.steps if is_named(step)} | set(self.unit.titles.values())
         names |= {title(step.path) for step in self.unit.steps if is_named(step)}
-        return names | {*self.form.measured, *(size.name for size in self.form.passed)}
+        return names | {*self.form.measured, *self.form.told, *(size.name for size in self.form.passed)}
 
     def _parameters(self) -> Iterator[tuple[str, Value]]:
         """The tensors that `forward` takes. What is called `x`, or nothing in particular, is the start of the running chain."""
         for name, value in (*self.unit.inputs, *((_outer(value), value) for value in self.unit.outside)):
             is_running = name == "x" or (name == "input" and self.unit.part is not None and "x" not in self.chosen)
-            is_free = value not in self.variable and "x" not in self.variable.values()
+            is_free = value not in self.variable and "x" not in self.variable.values() and "x" not in self.form.pasted
             text = self.names.hold("x", value) if is_running and is_free else self.names.parameter(name)
             self.variable.setdefault(value, text)
             yield text, value
@@ -99,7 +101,25 @@ class _Forward:
             else:
                 yield from (f"    {line}" for line in self._straight(at))
                 at += 1
+            yield from (f"    {line}" for line in self._told_by(at - 1))
         yield f"    return {self._result()}"
+
+    def _told(self) -> Iterator[tuple[int, list[tuple[str, Dim, list[Value]]]]]:
+        """The sizes that are read off what a step gives: by step, their names, formulas and what those read. They wait for the last tensor they read."""
+        everything = list(values_of(self.unit, len(self.unit.steps)))
+        first = len(self.unit.inputs) + len(self.unit.outside)
+        made_by = [at for at, step in enumerate(self.unit.steps) for _ in step.outputs]
+        found: dict[int, list[tuple[str, Dim, list[Value]]]] = {}
+        for name, dim in self.form.told.items():
+            read = sorted({sizes.place(symbol)[0] for symbol in dim.symbols}) if isinstance(dim, Poly) else []
+            found.setdefault(made_by[read[-1] - first], []).append((name, dim, [everything[at] for at in read]))
+        return iter(found.items())
+
+    def _told_by(self, at: int) -> Iterator[str]:
+        everything = list(values_of(self.unit, at + 1)) if at in self.told else []
+        for name, dim, read in self.told.get(at, ()):
+            yield f"{self.sizes[name]} = {render(self._measured(dim, everything), _no_input, lambda symbol: self._axis(symbol, everything))}"
+            self.reads.subtract(read)
 
     def _returns(self) -> str:
         count = len(self.unit.outputs)

@@ -23,11 +23,12 @@ _SPARE = "hidden_state"
 class Names:
     """Hands out variable names that clash with nothing, and knows which value a running name holds."""
 
-    def __init__(self, reserved: Iterable[str], reads: Counter[Value]) -> None:
-        self._used = {*_TAKEN}
+    def __init__(self, reserved: Iterable[str], reads: Counter[Value], taken: Iterable[str] = ()) -> None:
+        self._used = {*_TAKEN, *taken}
         self._reads = reads
+        self._hideable = _TAKEN - _NEEDED - {*taken}
         self._parameters: set[str] = set()
-        reserved = set(reserved)
+        reserved = {*reserved, *taken}
         free = [name for name in _RUNNING if name not in reserved] or [next(name for name in _spares() if name not in reserved)]
         self._running: dict[str, Value | None] = dict.fromkeys(free)
         self._used.update(free)
@@ -42,7 +43,7 @@ class Names:
 
     def parameter(self, wanted: str) -> str:
         """The name of an argument. Callers may give it by name, so it is kept where it hides nothing but a builtin that the lines do not read."""
-        if wanted in self._used and wanted in _TAKEN - _NEEDED and wanted not in self._parameters:
+        if wanted in self._used and wanted in self._hideable and wanted not in self._parameters:
             self._parameters.add(wanted)
             return wanted
         return self.new(wanted)

@@ -17,7 +17,7 @@ from specbuilder.catalogue.fields import check
 from specbuilder.catalogue.lookup import find
 from specbuilder.catalogue.patterns import PatternError, parse_pattern
 from specbuilder.emit.render import render, symbols
-from specbuilder.shapes import TensorType, evaluate, parse_type
+from specbuilder.shapes import TensorType, evaluate, parse_type, symbol
 
 BROKEN = [
     ("b c", "b c", "a pattern has two sides, such as `b c h w -> b (c h w)`, but here is no `->`"),
@@ -197,13 +197,15 @@ def test_code_does_what_einops_does_at_any_size(name: str, fields: dict[str, Any
 
 def test_size_of_an_axis_may_be_a_symbol() -> None:
     x = parse_type("float32[B, H*W, 8]")
-    node = kind("rearrange")(pattern="b (h w) c -> b c h w", h=parse_type("float32[H]").shape[0])
+    fields: dict[str, Any] = {"pattern": "b (h w) c -> b c h w", "h": symbol("H")}
+    node = kind("rearrange")(**fields)
     assert str(node.infer(x)) == "float32[B, 8, H, W]"
     assert render(node.source(x), lambda _: "x", lambda symbol: symbol) == "x.unflatten(1, (-1, W)).permute(0, 3, 1, 2)"  # type: ignore[arg-type]
 
 
 def test_axes_may_be_called_like_fields() -> None:
-    node = kind("einops_repeat")(pattern="b -> b axes", axes=3)
+    fields: dict[str, Any] = {"pattern": "b -> b axes", "axes": 3}
+    node = kind("einops_repeat")(**fields)
     assert str(node.infer(parse_type("float32[B]"))) == "float32[B, 3]"
 
 

@@ -100,8 +100,8 @@ def value_of(code: Any, node: GraphNode, values: Mapping[Value, Any], sizes: Map
         case Prefix():
             return -of(code.operand) if code.operator == "-" else ~of(code.operand)
         case Index():
-            keys = tuple(map(of, code.keys))
-            return of(code.value)[keys if len(keys) > 1 else keys[0]]
+            keys: tuple[Any, ...] = tuple(map(of, code.keys))
+            return of(code.value)[keys if len(keys) != 1 else keys[0]]
         case Slice():
             return slice(of(code.start), of(code.stop), of(code.step))
         case Poly():

@@ -24,11 +24,11 @@ def source(built: TypedGraph) -> str:
     return emit_model(built, "built.yaml", "X.Y.Z").text
 
 
-def body(built: TypedGraph) -> str:
+def body(built: TypedGraph) -> list[str]:
     """The lines of the classes, without head, imports and docstrings."""
     lines = source(built).split("\n")
     first = next(at for at, line in enumerate(lines) if line.startswith("class "))
-    return "\n".join(line for line in lines[first:] if line and '"""' not in line and "super()" not in line)
+    return [line for line in lines[first:] if line and '"""' not in line and "super()" not in line]
 
 
 def check(built: TypedGraph) -> nn.Module:
@@ -63,29 +63,26 @@ def test_parameters_and_buffers_stand_in_the_containers_of_their_paths() -> None
     scales = [node(f"scales.{at}", Attribute(call("torch.full", (4,), float(at))), parameters={"": (4,)}) for at in range(2)]
     total = add("sum", X, *[each.outputs[0] for each in (scale, table, *tables, *scales)])
     built = graph((X,), {"sum": total.outputs[0]}, scale, table, *tables, *scales, total, inits={"block.scale": call("nn.init.ones_", Input())})
-    assert body(built) == "\n".join(
-        [
-            "class Built(nn.Module):",
-            "    def __init__(self) -> None:",
-            "        self.block = nn.Module()",
-            "        self.block.scale = nn.Parameter(torch.empty(4))",
-            "        nn.init.ones_(self.block.scale)",
-            '        self.block.register_buffer("table", torch.ones(4))',
-            "        self.tables = nn.Module()",
-            '        self.tables.register_buffer("0", torch.full((4,), 0.0))',
-            '        self.tables.register_buffer("1", torch.full((4,), 1.0))',
-            "        self.scales = nn.ParameterList([",
-            "            nn.Parameter(torch.full((4,), 0.0)),",
-            "            nn.Parameter(torch.full((4,), 1.0)),",
-            "        ])",
-            "    def forward(self, x: Tensor) -> Tensor:",
-            "        # x: float32[B, 4]",
-            '        x = x + self.block.scale + self.block.table + getattr(self.tables, "0") + getattr(self.tables, "1") + self.scales[0] + self.scales[1]  # float32[B, 4]',
-            "        return x",
-        ]
-    ).replace("  # float32[B, 4]\n        return", "\n        return").replace(
-        "        x = x + self", "        # float32[B, 4]\n        x = x + self"
-    )
+    assert body(built) == [
+        "class Built(nn.Module):",
+        "    def __init__(self) -> None:",
+        "        self.block = nn.Module()",
+        "        self.block.scale = nn.Parameter(torch.empty(4))",
+        "        nn.init.ones_(self.block.scale)",
+        '        self.block.register_buffer("table", torch.ones(4))',
+        "        self.tables = nn.Module()",
+        '        self.tables.register_buffer("0", torch.full((4,), 0.0))',
+        '        self.tables.register_buffer("1", torch.full((4,), 1.0))',
+        "        self.scales = nn.ParameterList([",
+        "            nn.Parameter(torch.full((4,), 0.0)),",
+        "            nn.Parameter(torch.full((4,), 1.0)),",
+        "        ])",
+        "    def forward(self, x: Tensor) -> Tensor:",
+        "        # x: float32[B, 4]",
+        "        # float32[B, 4]",
+        '        x = x + self.block.scale + self.block.table + getattr(self.tables, "0") + getattr(self.tables, "1") + self.scales[0] + self.scales[1]',
+        "        return x",
+    ]
     model = check(built)
     assert list(dict(model.named_buffers())) == ["block.table", "tables.0", "tables.1"]
 
@@ -123,7 +120,7 @@ def test_a_loop_does_not_write_over_what_its_lines_read_beside_the_copy_before()
         copies.append(part(f"step.{at}", "step", 5, {"a": before, "b": side.outputs[0]}, {"": held.outputs[0]}, inner, held, is_copy=True))
         before = held.outputs[0]
     built = graph((X,), {"out": before}, side, *copies)
-    assert "h = F.relu(x)  # float32[B, 4]\n        for step in self.step:\n            x = step(x, h)" in body(built)
+    assert "h = F.relu(x)  # float32[B, 4]\n        for step in self.step:\n            x = step(x, h)" in source(built)
     check(built)
 
 
@@ -137,24 +134,22 @@ def test_weights_are_shared_with_a_node_outside_the_part() -> None:
         copies.append(part(f"h.{at}", None, 7, {"input": before}, {"": again.outputs[0]}, own, again, is_copy=True))
         before = again.outputs[0]
     built = graph((X,), {"out": before}, first, *copies)
-    assert body(built) == "\n".join(
-        [
-            "class Built(nn.Module):",
-            "    def __init__(self) -> None:",
-            "        self.first = nn.Linear(4, 4)",
-            "        self.h = nn.ModuleList(nn.Module() for _ in range(2))",
-            "        for each in self.h:",
-            "            each.own = nn.Linear(4, 4)",
-            "    def forward(self, x: Tensor) -> Tensor:",
-            "        # x: float32[B, 4]",
-            "        x = self.first(x)  # float32[B, 4]",
-            "        x = self.h[0].own(x)  # float32[B, 4]",
-            "        x = self.first(x)  # float32[B, 4]",
-            "        x = self.h[1].own(x)  # float32[B, 4]",
-            "        x = self.first(x)  # float32[B, 4]",
-            "        return x",
-        ]
-    )
+    assert body(built) == [
+        "class Built(nn.Module):",
+        "    def __init__(self) -> None:",
+        "        self.first = nn.Linear(4, 4)",
+        "        self.h = nn.ModuleList(nn.Module() for _ in range(2))",
+        "        for each in self.h:",
+        "            each.own = nn.Linear(4, 4)",
+        "    def forward(self, x: Tensor) -> Tensor:",
+        "        # x: float32[B, 4]",
+        "        x = self.first(x)  # float32[B, 4]",
+        "        x = self.h[0].own(x)  # float32[B, 4]",
+        "        x = self.first(x)  # float32[B, 4]",
+        "        x = self.h[1].own(x)  # float32[B, 4]",
+        "        x = self.first(x)  # float32[B, 4]",
+        "        return x",
+    ]
     assert len(check(built).state_dict()) == 6
 
 
@@ -165,7 +160,16 @@ def test_a_part_that_uses_weights_in_another_way_is_written_inline() -> None:
     again = linear("tower.linear", activated.outputs[0], shares=held)
     second = part("tower", "tower", 4, {"x": held.outputs[0]}, {"": again.outputs[0]}, activated, again, shares=first)
     built = graph((X,), {"out": again.outputs[0]}, first, second)
-    assert "x = self.tower(x)  # float32[B, 4]\n        x = F.relu(x)  # float32[B, 4]\n        x = self.tower.linear(x)" in body(built)
+    assert "x = self.tower(x)  # float32[B, 4]\n        x = F.relu(x)  # float32[B, 4]\n        x = self.tower.linear(x)" in source(built)
+    check(built)
+
+
+def test_a_node_calls_what_a_part_holds() -> None:
+    held = linear("tower.linear", X)
+    again = linear("tower.linear", held.outputs[0], shares=held)
+    built = graph((X,), {"out": again.outputs[0]}, part("tower", "tower", 4, {"x": X}, {"": held.outputs[0]}, held), again)
+    assert source(built).count("nn.Linear(") == 1
+    assert "x = self.tower(x)  # float32[B, 4]\n        x = self.tower.linear(x)" in source(built)
     check(built)
 
 
@@ -179,8 +183,8 @@ def test_ties_within_a_copy_and_across_copies() -> None:
         copies.append(part(f"h.{at}", "pair", 8, {"x": before}, {"": b.outputs[0]}, a, b, is_copy=True))
         before = b.outputs[0]
     built = graph((X,), {"out": before}, *copies)
-    assert "        self.b = nn.Linear(4, 4)\n        self.b.weight = self.a.weight\n" in body(built)
-    assert "        self.h[1].b.bias = self.h[0].a.bias\n" in body(built)
+    assert "        self.b = nn.Linear(4, 4)\n        self.b.weight = self.a.weight\n" in source(built)
+    assert "        self.h[1].b.bias = self.h[0].a.bias\n" in source(built)
     model = check(built)
     assert sum(parameter.numel() for parameter in model.parameters()) == 2 * (16 + 4) + 4
 
@@ -191,18 +195,16 @@ def test_names_that_python_or_the_file_needs_are_left_alone() -> None:
     second = relu("relu", b)
     total = add("sum", first.outputs[0], second.outputs[0], b, named=True)
     built = graph((a, b), {"sum": total.outputs[0]}, first, second, total)
-    assert body(built) == "\n".join(
-        [
-            "class Built(nn.Module):",
-            "    def forward(self, filter: Tensor, x: Tensor) -> Tensor:",
-            "        # filter: float32[B, 4]",
-            "        # x: float32[B, 4]",
-            "        torch_ = F.relu(filter)  # float32[B, 4]",
-            "        h = F.relu(x)  # float32[B, 4]",
-            "        sum_ = torch_ + h + x  # float32[B, 4]",
-            "        return sum_",
-        ]
-    )
+    assert body(built) == [
+        "class Built(nn.Module):",
+        "    def forward(self, filter: Tensor, x: Tensor) -> Tensor:",
+        "        # filter: float32[B, 4]",
+        "        # x: float32[B, 4]",
+        "        torch_ = F.relu(filter)  # float32[B, 4]",
+        "        h = F.relu(x)  # float32[B, 4]",
+        "        sum_ = torch_ + h + x  # float32[B, 4]",
+        "        return sum_",
+    ]
     check(built)
 
 

@@ -267,7 +267,7 @@ class Pow(Binary):
     exponent: int | float | None = Field(default=None, description="a number as the exponent")
     broadcast: bool = Field(default=False, description="allow that ranks differ or that both sides stretch")
 
-    stricter_than_torch = (SURPRISING_STRETCH, ALONE, HALF_COMPLEX, BOOLS)
+    stricter_than_torch = (SURPRISING_STRETCH, ALONE, BOOLS)
     examples = (
         Example(text="pow: 2", given="float32[B, 4]", gives="float32[B, 4]"),
         Example(text="pow: 0.5", given="int64[B, 4]", gives="float32[B, 4]"),
