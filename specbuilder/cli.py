@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TextIO
 
 if TYPE_CHECKING:
     from specbuilder.api import Spec
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
     except BrokenPipeError:
         # The reader went away (`| head`): nothing more can be said, and nothing is wrong.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence(sys.stdout)
         return 0
 
 
@@ -113,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     _overrides(run)
     run.add_argument("--device", default="auto", metavar="DEVICE", help="auto (default), cpu, cuda, cuda:1, mps")
     run.add_argument("--synthetic", action="store_true", help="made-up samples of the right types instead of the data, to try a spec without it")
-    run.add_argument("--runs", default="runs", metavar="FOLDER", type=Path, help="where run folders go; default: runs")
+    run.add_argument("--runs", default="runs", metavar="FOLDER", help="where run folders go; default: runs")
     _json(run)
 
     value = _command(commands, "explain-value", _explain_value, "say where a value comes from: the text, a default, a variant, the command line")
@@ -420,14 +420,16 @@ def _run(arguments: argparse.Namespace) -> int:
     else:
         from specbuilder.report.run import ending
 
-        print("\n".join(ending(run.folder, run.state, run.metrics, run.seconds, spec.emission.class_name, run.notes)))
+        _tell("\n".join(ending(run.folder, run.state, run.metrics, run.seconds, spec.emission.class_name, run.notes)))
     if broken is not None:
         raise broken
     return INTERRUPTED if run.state == "interrupted" else 0
 
 
 class _Stop:
-    """The first Ctrl-C (or SIGTERM) asks the loop to stop after its step; a second one stops at once."""
+    """The first Ctrl-C (or SIGTERM, or the end of the terminal) asks the loop to stop after its step; a second one stops at once."""
+
+    SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
     def __init__(self) -> None:
         self.requested = False
@@ -437,7 +439,10 @@ class _Stop:
         return self.requested
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        for number in self.SIGNALS:
+            # `nohup` has SIGHUP ignored, and then the run outlives its terminal.
+            if number in (signal.SIGINT, signal.SIGTERM) or signal.getsignal(number) != signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._ask)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -448,11 +453,11 @@ class _Stop:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
-        print("\nstopping after this step; once more to stop at once", file=sys.stderr)
+        _tell("\nstopping after this step; once more to stop at once", sys.stderr)
 
 
 class _Terminal:
-    """Prints a run as it goes: lines that stay, and where there is a terminal a bar that moves."""
+    """Prints a run as it goes: lines that stay, and where there is a terminal a bar that moves. A run goes on where nobody can hear of it any more."""
 
     def __init__(self, spec: Spec) -> None:
         self._spec = spec
@@ -464,7 +469,7 @@ class _Terminal:
 
         assert plan.length is not None
         self._steps = plan.length.steps
-        print("\n".join(header(plan, self._spec.report.parameters, folder, decisions.as_json())), flush=True)
+        _tell("\n".join(header(plan, self._spec.report.parameters, folder, decisions.as_json())))
         if sys.stdout.isatty():
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -482,19 +487,40 @@ class _Terminal:
         from specbuilder.report.run import evaluation
 
         line = evaluation(row, timing, self._steps)
-        if self._bar is not None:
+        if self._bar is None:
+            _tell(line)
+            return
+        try:
             self._bar.update(self._task, completed=row["step"])
             self._bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
-        else:
-            print(line, flush=True)
+        except OSError:
+            _silence(sys.stdout)
 
     def close(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+        bar, self._bar = self._bar, None
+        if bar is None:
+            return
+        try:
+            bar.stop()
+        except OSError:
+            _silence(sys.stdout)
 
 
 # Printing ------------------------------------------------------------------------------------------------------------
+
+
+def _tell(text: str, stream: TextIO | None = None) -> None:
+    """Prints, and goes on in silence when the reader (`| head`) or the terminal is gone."""
+    to = sys.stdout if stream is None else stream
+    try:
+        print(text, file=to, flush=True)
+    except OSError:
+        _silence(to)
+
+
+def _silence(stream: TextIO) -> None:
+    """What was not read, and all that follows, is written to nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _width() -> int:

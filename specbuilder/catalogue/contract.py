@@ -125,8 +125,8 @@ class Code(Record):
 
 
 DEVICE = Code("device")
-"""Where the model runs, for tensors that are made within `forward`: the emitter begins each `forward` whose code reads it with
-`device = <its first tensor input>.device`, under a name that no variable there has.
+"""Where the model runs, for tensors that are made within `forward`: the emitter writes `<its first tensor input>.device`; a class that no tensor enters is
+passed the device.
 """
 
 TRAINING = Code("self.training")

@@ -141,3 +141,12 @@ def batch_symbol(graph: TypedGraph) -> str | None:
     """The symbol that is the first size of every input: the batch."""
     firsts = {str(value.type.shape[0]) for value in graph.inputs if value.type is not None and value.type.shape}
     return firsts.pop() if len(firsts) == 1 and not next(iter(firsts)).isdigit() else None
+
+
+def size(bytes: float) -> str:
+    """`10.4 MiB`."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if bytes < 1024:
+            return f"{bytes:.0f} {unit}" if unit == "B" else f"{bytes:.1f} {unit}"
+        bytes /= 1024
+    return f"{bytes:.1f} TiB"

@@ -22,7 +22,6 @@ from specbuilder.language.tree import NodeTree, Reference
 from specbuilder.language.values import Undefined, resolve, text_at
 from specbuilder.shapes import DimError, Poly, Requirement, TensorType, at_least
 
-
 MOST_LISTED = 500
 """How many nodes are looked through for a name to suggest."""
 

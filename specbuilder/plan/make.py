@@ -328,8 +328,10 @@ class _Maker:
 
     def _target(self, facts: DataFacts, bound: Mapping[str, str]) -> str | None:
         left = [name for name in facts.features if name not in bound.values()]
-        if len(left) == 1:
-            return left[0]
+        # Beside the feature that the data calls its target, others may be there for nothing.
+        named = [name for name in left if facts.features[name].is_target]
+        if 1 in (len(left), len(named)):
+            return left[0] if len(left) == 1 else named[0]
         span = loss.span if (loss := self._lone("loss")) else self.train.span
         if not left:
             self.diagnostics.error("SB0703", "the data has no feature left to compare with: all are inputs of the model", span)

@@ -19,6 +19,8 @@ def header(plan: Plan, parameters: int, folder: Path, decisions: Mapping[str, An
     epochs = f"{plan.train.epochs:g}" if plan.train.epochs is not None else f"{length.steps / length.steps_per_epoch:.3g}"
     last = f", last batch {length.last_batch}" if length.last_batch != plan.data.batch_size else ""
     source = plan.dataset.kind if plan.dataset is not None else "own data"
+    if facts.is_made_up:
+        source = f"made-up samples in place of {source}"
     lines = [
         f"{plan.name}  {figures.plural(parameters, 'parameter')}  {folder}",
         f"data       {source}: {parts}; inputs {bound}; target {plan.target}",

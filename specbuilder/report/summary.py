@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from specbuilder.graph.count import Report, Row
+from specbuilder.graph.count import Report, Row, size
 from specbuilder.graph.graph import GraphNode, Item, Part, Path, TypedGraph, Value
 from specbuilder.records import Record
 from specbuilder.report import figures
@@ -24,9 +24,7 @@ def summary(graph: TypedGraph, report: Report, width: int) -> str:
     lines = [graph.name + (f": {graph.description}" if graph.description else ""), "", *table([heads, *inputs, *nodes], width)]
     roles = ", ".join(f"{figures.count(number)} {role}" for role, number in report.parameters_by_role.items())
     lines += ["", f"outputs     {', '.join(f'{name} {type}' for name, type in graph.output_types.items())}"]
-    lines += [
-        f"parameters  {figures.count(report.parameters)}{f' ({roles})' if len(report.parameters_by_role) > 1 else ''}, {figures.size(report.bytes)}"
-    ]
+    lines += [f"parameters  {figures.count(report.parameters)}{f' ({roles})' if len(report.parameters_by_role) > 1 else ''}, {size(report.bytes)}"]
     if report.buffers:
         lines += [f"buffers     {figures.count(report.buffers)}"]
     lines += [f"FLOPs       {_flops(report.flops) or '0'} forward, for one sample"]

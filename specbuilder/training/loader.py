@@ -6,6 +6,7 @@ running number of a sample within its epoch, since a loader does not tell which 
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from specbuilder.catalogue.contract import Column
 from specbuilder.catalogue.datasets.arrays import check_rows
 from specbuilder.diagnostics import DataError, UsageError
 from specbuilder.shapes import TensorType
-from specbuilder.training.columns import as_tensor, by_feature, fit, type_of
+from specbuilder.training.columns import as_tensor, by_feature, fit, type_of, unstackable
 from specbuilder.training.expected import Expected
 from specbuilder.training.feed import Batch, Route
 
@@ -47,7 +48,7 @@ class Loaded:
     def batches(self) -> Iterator[dict[str, Tensor]]:
         """The batches of one pass, checked, widened, by feature."""
         number = 0
-        for raw in self.loader:
+        for raw in _drawn(self.loader, self.part):
             batch = _named(raw, self.expected, self.part)
             number += 1
             for name, wanted in self.types.items():
@@ -75,7 +76,7 @@ def loaded(loader: DataLoader[Any], expected: Expected, part: str) -> Loaded:
     if part == "train":
         _check_agreement(loader, batch_size, count, expected)
     with _apart(loader):
-        first = next(iter(loader), None)
+        first = next(_drawn(loader, part), None)
     if first is None:
         raise DataError.of("SB0810", f"the loader of `{part}` gave 0 batches, but its length is {len(loader)}")
     batch = _named(first, expected, part)
@@ -84,6 +85,30 @@ def loaded(loader: DataLoader[Any], expected: Expected, part: str) -> Loaded:
         raise DataError.of("SB0810", f"the first batch of the loader of `{part}` has {rows} samples, but its batch size is {batch_size}")
     types = {name: type_of(Column(tensor)) for name, tensor in batch.items()}
     return Loaded(loader=loader, expected=expected, part=part, types=types, count=count, batch_size=batch_size)
+
+
+def _drawn(loader: DataLoader[Any], part: str) -> Iterator[Any]:
+    """The raw batches of one pass. Samples that do not stack are a `DataError`; what else the caller's own code raises is the caller's."""
+    batches = iter(loader)
+    while True:
+        try:
+            raw = next(batches)
+        except StopIteration:
+            return
+        except (TypeError, RuntimeError, KeyError, ValueError) as error:
+            if _is_of_collate(error):
+                raise unstackable(part, error) from error
+            raise
+        yield raw
+
+
+def _is_of_collate(error: Exception) -> bool:
+    """Whether torch's own stacking raised it, here or in a worker process, whose traceback is in the message."""
+    frames = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return frames[-1].endswith(_COLLATE) or _COLLATE in str(error)
+
+
+_COLLATE = "torch/utils/data/_utils/collate.py"
 
 
 def _named(raw: Any, expected: Expected, part: str) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -19,9 +19,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from specbuilder.catalogue.contract import Module, Transform
-from specbuilder.diagnostics import DataError, RunError, SpecbuilderError
+from specbuilder.diagnostics import DataError, ResourceError, RunError, SpecbuilderError
 from specbuilder.emit.load import build, load
 from specbuilder.emit.model import Emission
+from specbuilder.graph.count import count, size
 from specbuilder.graph.graph import TypedGraph
 from specbuilder.language.settings import Statistics
 from specbuilder.plan.limits import limits
@@ -33,6 +34,7 @@ from specbuilder.training.feed import Batch, Batches, Feed, Normalization, Route
 from specbuilder.training.journal import Journal, new_folder, write_json
 from specbuilder.training.loader import Check, Loaded, LoaderFeed
 from specbuilder.training.loop import Course, State, Watcher, train
+from specbuilder.training.memory import PART, disk, memory
 from specbuilder.training.random import key
 from specbuilder.training.step import Add, autocast, make_optimizer, make_step
 
@@ -104,11 +106,21 @@ def execute(
         with _determinism(plan.train.deterministic), _forked(plan):
             result = _train(plan, graph, cut, texts, decisions, folder, journal, host, stop, began)
     except BaseException as error:
-        journal.status("failed", error=_said(error))
+        if journal.state == "running":
+            _end(journal, error)
         raise
     finally:
         journal.close()
     return result
+
+
+def _end(journal: Journal, error: BaseException) -> None:
+    """Says how the run ended, where there is still room to say it."""
+    with suppress(ResourceError):
+        if isinstance(error, KeyboardInterrupt):
+            journal.status("interrupted", error="stopped at once")
+        else:
+            journal.status("failed", error=_said(error))
 
 
 def _said(error: BaseException) -> str:
@@ -129,12 +141,15 @@ def _train(
 ) -> Result:
     device = torch.device(decisions.device.value)
     memory_format = torch.channels_last if decisions.memory_format.value == "channels_last" else torch.contiguous_format
-    model = build(texts.model, key(plan.seeds.of("init"), "init", 0), device, str(folder / "model.py"))
+    needed = count(graph).bytes
+    with memory(f"the weights of the network need {size(needed)}"):
+        model = build(texts.model, key(plan.seeds.of("init"), "init", 0), device, str(folder / "model.py"))
     model.to(memory_format=memory_format)  # type: ignore[call-overload]  # torch's stubs know this form for tensors only
     objective = load(texts.objective, "objective", str(folder / "objective.py")).objective
     if decisions.compile.value != "off":
         objective = torch.compile(objective, fullgraph=True, dynamic=False, mode=decisions.compile.value)
-    feeds = _feeds(plan, graph, cut, device, memory_format, folder)
+    with memory(f"the samples are kept on the device {device}"):
+        feeds = _feeds(plan, graph, cut, device, memory_format, folder)
     host.started(folder, plan, decisions)
     optimizer = make_optimizer(
         plan.optimizer.source(),
@@ -159,7 +174,8 @@ def _train(
         context=context,
         weighing=weighing,
     )
-    is_whole = train(state, course, journal, host, stop)
+    with memory(f"the weights, their gradients and a batch of {plan.data.batch_size} do not fit", help="try a smaller `batch_size`"):
+        is_whole = train(state, course, journal, host, stop)
     save_weights(model, folder)
     outcome = "finished" if is_whole else "interrupted"
     last = next((part for part in ("test", "validation") if part in feeds), None)
@@ -167,7 +183,8 @@ def _train(
     if last is not None and is_whole:
         final = evaluate(model, objective, feeds[last].epoch(0), plan.metrics, context=context, weighing=weighing)
         metrics = {f"{last}.{name}": value for name, value in final.items()}
-    journal.status(outcome, step=state.step, steps=plan.length.steps, metrics=metrics)
+    made_up = {"data": "made up"} if plan.facts is not None and plan.facts.is_made_up else {}
+    journal.status(outcome, step=state.step, steps=plan.length.steps, metrics=metrics, **made_up)
     return Result(folder=folder, state=outcome, steps=state.step, seconds=monotonic() - began, metrics=metrics, model=model)
 
 
@@ -234,7 +251,8 @@ def _normalization(plan: Plan, columns: data.Part, device: torch.device, folder:
         feature = plan.pipeline.feature
         given = columns.chunks(feature) if isinstance(columns, Loaded) else chunks(columns, feature)
         mean, std = fit_normalization(given, plan.pipeline.prepare)
-    save_file({"mean": mean.contiguous(), "std": std.contiguous()}, folder / "normalization.safetensors")
+    with disk(folder / "normalization.safetensors"):
+        save_file({"mean": mean.contiguous(), "std": std.contiguous()}, folder / "normalization.safetensors")
     return normalization(mean, std, rank, device)
 
 
@@ -254,9 +272,9 @@ def _adding(state: State, weighing: Weighing) -> Add | None:
         return None
 
     def add(loss: Tensor, batch: Batch, _: int) -> None:
-        count = weighing.count(batch[-1])
-        state.loss_sum.add_(weighing.total(loss, count))
-        counted.add_(count)
+        weight = weighing.count(batch[-1])
+        state.loss_sum.add_(weighing.total(loss, weight))
+        counted.add_(weight)
 
     return add
 
@@ -298,25 +316,29 @@ def _within(below: int, ignored: int | None, said: str) -> Check:
 
 
 def save_weights(model: nn.Module, folder: Path) -> None:
-    """`weights.safetensors`: the state dict, contiguous and on the CPU; a tensor that two names share is stored under the first."""
+    """`weights.safetensors`: the state dict, contiguous and on the CPU. A tensor that two names share is stored under both, since `load_state_dict`, by
+    which the folder is used without this package, wants all names.
+    """
     stored: dict[str, Tensor] = {}
     seen: set[int] = set()
     for name, tensor in model.state_dict().items():
-        if tensor.data_ptr() in seen and tensor.numel():
-            continue
-        seen.add(tensor.data_ptr())
-        stored[name] = tensor.detach().contiguous().cpu()
-    save_file(stored, folder / "weights.safetensors")
+        kept = tensor.detach().contiguous().cpu()
+        # safetensors takes no memory twice.
+        stored[name] = kept.clone() if kept.data_ptr() in seen else kept
+        seen.add(kept.data_ptr())
+    beside = folder / f".weights.safetensors{PART}"
+    with disk(beside, sum(tensor.nbytes for tensor in stored.values())):
+        save_file(stored, beside)
+        beside.replace(folder / "weights.safetensors")
 
 
 def _write_texts(folder: Path, texts: Texts, plan: Plan, decisions: Decisions) -> None:
-    (folder / f"spec{texts.spec_suffix}").write_text(texts.spec, encoding="utf-8")
-    for file, text in texts.beside.items():
-        (folder / file).parent.mkdir(exist_ok=True)
-        # As it is, since its digest is kept too.
-        (folder / file).write_bytes(text.encode())
-    (folder / "model.py").write_text(texts.model.text, encoding="utf-8")
-    (folder / "objective.py").write_text(texts.objective, encoding="utf-8")
+    written = {f"spec{texts.spec_suffix}": texts.spec, **texts.beside, "model.py": texts.model.text, "objective.py": texts.objective}
+    for file, text in written.items():
+        with disk(folder / file):
+            (folder / file).parent.mkdir(exist_ok=True)
+            # As it is, since digests of some are kept too.
+            (folder / file).write_bytes(text.encode())
     write_json(folder / "plan.json", plan.as_json())
     write_json(folder / "decisions.json", decisions.as_json())
 

@@ -68,7 +68,11 @@ def test_torch_agrees_with_the_examples_in_every_dtype_and_of_lone_numbers(kind:
     """What draws meet too seldom: a kernel that lacks one dtype, an axis that is not there."""
     for example, dtype, is_number in product(kind.examples, DTYPES, (False, True)):
         types = tuple(
-            None if each is None else tuple(_other(one, dtype, is_number) for one in each) if isinstance(each, tuple) else _other(each, dtype, is_number)
+            None
+            if each is None
+            else tuple(_other(one, dtype, is_number) for one in each)
+            if isinstance(each, tuple)
+            else _other(each, dtype, is_number)
             for each in arriving(kind, example)
         )
         compare(Use(kind, fields(kind, example.text), types), Tally())
