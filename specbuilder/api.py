@@ -235,7 +235,6 @@ class Spec:
 
     def build(self, seed: int = 0, device: str | torch.device | None = "cpu") -> nn.Module:
         """The model with fresh weights, in training mode: those that a run with `train.seed: seed` begins with. The global generator is left alone.
-        On the device `meta` it has shapes and no weights.
 
         Raises `ResourceError` where the device or the memory is not there.
         """
@@ -244,8 +243,7 @@ class Spec:
         from specbuilder.training.memory import memory
         from specbuilder.training.random import key
 
-        # The meta device is no place to run, so `decide` knows none; a network of any size can be looked at there.
-        chosen = "meta" if str(device) == "meta" else decide(Wishes(device=device_named(device, "cpu")), look()).device.value
+        chosen = decide(Wishes(device=device_named(device, "cpu")), look()).device.value
         with memory(f"the weights of the network need {size(self.report.bytes)}"):
             return build(self.emission, key(seed, "init", 0), chosen)
 

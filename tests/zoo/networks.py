@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from specbuilder.api import Spec, load, parse
+from specbuilder.emit.load import build
 from specbuilder.shapes import evaluate
 
 FOLDER = Path(__file__).parent.parent.parent / "specs" / "zoo"
@@ -52,6 +53,11 @@ def inputs_of(spec: Spec, device: str = "cpu", sizes: Mapping[str, int] = SIZES)
         drawn = torch.randn(shape, generator=generator)
         found[name] = {"float32": drawn, "int64": (drawn > 0).to(torch.int64), "bool": drawn > 0}[type.dtype].to(device)
     return found
+
+
+def on_meta(spec: Spec) -> nn.Module:
+    """The emitted model without numbers: shapes and names alone, whatever its size."""
+    return build(spec.emission, 0, "meta")
 
 
 def shapes_of(spec: Spec, sizes: Mapping[str, int] = SIZES) -> dict[str, tuple[int, ...]]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from specbuilder.api import Spec
-from tests.zoo.networks import EVERY, NETWORKS, VARIANTS, inputs_of, network, shapes_of
+from tests.zoo.networks import EVERY, NETWORKS, VARIANTS, inputs_of, network, on_meta, shapes_of
 
 
 def run(spec: Spec, model: nn.Module, device: str) -> dict[str, Tensor]:
@@ -15,10 +15,10 @@ def run(spec: Spec, model: nn.Module, device: str) -> dict[str, Tensor]:
     return given if isinstance(given, dict) else {next(iter(spec.graph.outputs)): given}
 
 
-@pytest.mark.parametrize(("name", "variant"), EVERY, ids=lambda value: str(value))
+@pytest.mark.parametrize(("name", "variant"), EVERY, ids=str)
 def test_every_variant_has_the_shapes_that_the_graph_says(name: str, variant: str | None) -> None:
     spec = network(name, variant)
-    model = spec.build(device="meta")
+    model = on_meta(spec)
     assert {key: tuple(tensor.shape) for key, tensor in run(spec, model, "meta").items()} == shapes_of(spec)
     assert sum(parameter.numel() for parameter in model.parameters()) == spec.report.parameters
 

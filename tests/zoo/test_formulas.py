@@ -39,7 +39,7 @@ def test_balance_adds_up_over_layers() -> None:
     model: Any = network("moe", vocabulary=20, hidden=24, dim=16, depth=3, heads=2).build().eval()
     tokens, seen = torch.arange(10)[None], []
     for layer in model.layers:
-        layer.register_forward_hook(lambda module, given, gave: seen.append(gave[1]))
+        layer.register_forward_hook(lambda _module, _given, gave: seen.append(gave[1]))
     torch.testing.assert_close(model(tokens)["balance"], torch.stack(seen).sum())
     assert len(seen) == 3
 
@@ -67,7 +67,7 @@ def test_every_skip_of_the_unet_is_used() -> None:
 def test_heads_of_the_pyramid_are_one_at_all_levels() -> None:
     model: Any = network("fpn", width=16, classes=3, anchors=2).build().eval()
     seen: list[Tensor] = []
-    model.scores.register_forward_hook(lambda module, given, gave: seen.append(gave))
+    model.scores.register_forward_hook(lambda _module, _given, gave: seen.append(gave))
     with torch.no_grad():
         outputs = model(drawn(1, 3, 64, 64))
     # Cells of the levels, top first: 2 x 2, 4 x 4 and 8 x 8, with two anchors each.

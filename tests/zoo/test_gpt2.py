@@ -49,12 +49,14 @@ class Block(nn.Module):
 class Reference(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.transformer = nn.ModuleDict({
-            "wte": nn.Embedding(VOCABULARY, DIM),
-            "wpe": nn.Embedding(CONTEXT, DIM),
-            "h": nn.ModuleList(Block() for _ in range(DEPTH)),
-            "ln_f": nn.LayerNorm(DIM),
-        })
+        self.transformer = nn.ModuleDict(
+            {
+                "wte": nn.Embedding(VOCABULARY, DIM),
+                "wpe": nn.Embedding(CONTEXT, DIM),
+                "h": nn.ModuleList(Block() for _ in range(DEPTH)),
+                "ln_f": nn.LayerNorm(DIM),
+            }
+        )
         self.lm_head = nn.Linear(DIM, VOCABULARY, bias=False)
         self.lm_head.weight = self.transformer["wte"].weight  # type: ignore[assignment]
 

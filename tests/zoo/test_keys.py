@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import Golden
-from tests.zoo.networks import network
+from tests.zoo.networks import network, on_meta
 
 CASES = {
     "resnet18": ("resnet", "resnet18", {}),
@@ -19,5 +19,5 @@ CASES = {
 @pytest.mark.parametrize("title", CASES)
 def test_keys_of_the_state_dict(title: str, golden: Golden) -> None:
     name, variant, changes = CASES[title]
-    state = network(name, variant, **changes).build(device="meta").state_dict()
+    state = on_meta(network(name, variant, **changes)).state_dict()
     golden(f"zoo/keys/{title}.txt", "".join(f"{key} {list(tensor.shape)}\n" for key, tensor in state.items()))

@@ -131,9 +131,9 @@ class Variadic(Combining):
         return [("input", item) for item in range(count)]
 
     def source(self, input: tuple[TensorType, ...]) -> Expression:
+        tensors = tuple(Input(0, item) for item in range(len(input)))
         numbers = () if self.other is None else (self.other,)
-        operands = (*(Input(0, item) for item in range(len(input))), *numbers)
-        return Infix(self.sign, operands) if len(operands) > 1 else operands[0]
+        return tensors[0] if len(tensors) == 1 and not numbers else Infix(self.sign, (*tensors, *numbers))
 
 
 class Binary(Combining):
