@@ -13,6 +13,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ from specbuilder.graph.count import Report, size
 from specbuilder.graph.graph import TypedGraph
 from specbuilder.graph.promises import BROKEN, broken_bounds, metrics_promised
 from specbuilder.language.document import Mapping as MappingNode
+from specbuilder.language.read import SIZE_AT_MOST
 from specbuilder.language.tree import SpecTree
 from specbuilder.pipeline import Checked, check, compose, plan_for
 from specbuilder.plan.plan import Plan
@@ -55,12 +57,13 @@ def load(
     roots: Sequence[str | Path] = (),
     kinds: Sequence[str | Path] = (),
 ) -> Spec:
-    """Reads and checks a spec. `variant` is one of its `variants`; `set` changes values by path, as `--set` does: `{"train.epochs": 3}`. What the spec
-    includes lies in its folder or in one of `roots`. `kinds` are Python files with own kinds.
+    """Reads and checks a spec. `variant` is one of its `variants`; `set` changes values by path, as `--set` does: `{"train.epochs": 3}`; a text is
+    read as `--set` reads it, `"{adam: {lr: 0.1}}"` too. What the spec includes lies in its folder or in one of `roots`. `kinds` are Python files with
+    own kinds.
 
     Raises `SpecError` with every mistake found, `CheckError` when only a promise in `expect` is broken, `UsageError` when the file cannot be read.
     """
-    path = Path(path)
+    path = path_of(path)
     _load_kinds(kinds)
     return _checked(read_file(path), str(path), variant, set, files_at(path, roots))
 
@@ -81,7 +84,7 @@ def parse(
 
 def _checked(text: str | bytes, name: str, variant: str | None, set: Mapping[str, Any] | None, files: Files | None) -> Spec:
     diagnostics = Diagnostics()
-    changes = as_text(set or {})
+    changes = as_text({} if set is None else set)
     checked = check(text, name, changes, diagnostics, variant=variant, files=files)
     raise_found(diagnostics)
     assert checked.tree is not None and checked.graph is not None and checked.report is not None
@@ -89,8 +92,38 @@ def _checked(text: str | bytes, name: str, variant: str | None, set: Mapping[str
 
 
 def as_text(changes: Mapping[str, Any]) -> dict[str, str]:
-    """Values as the text that `--set` would have them in; a text is one already."""
-    return {place: value if isinstance(value, str) else json.dumps(value) for place, value in changes.items()}
+    """Values as the text that `--set` would have them in; a text is one already. Raises `UsageError` for what is no value of a spec."""
+    if not isinstance(changes, Mapping):
+        help = 'such as `set={"train.epochs": 3}`'
+        raise UsageError.of("SB0903", f"`set` wants a mapping of paths to values, not {changes!r}", help=help)
+    texts: dict[str, str] = {}
+    for place, value in changes.items():
+        if not isinstance(place, str):
+            raise UsageError.of("SB0903", f"a path of `set` is a text, not {place!r}", help="such as `train.epochs`")
+        try:
+            texts[place] = value if isinstance(value, str) else json.dumps(value, default=_as_plain)
+        except (TypeError, ValueError, RecursionError):
+            message = f"the value of `{place}` in `set` is nothing that a spec can hold: {type(value).__name__}"
+            raise UsageError.of("SB0903", message, help="it takes numbers, texts, booleans, null, lists and mappings") from None
+    return texts
+
+
+def _as_plain(value: Any) -> Any:
+    """A number of numpy or an array as Python has it, a path as text."""
+    if isinstance(value, Path):
+        return str(value)
+    if callable(plain := getattr(value, "tolist", None)):
+        return plain()
+    raise TypeError
+
+
+def path_of(path: object) -> Path:
+    """The path of a spec. Raises `UsageError` when it is none."""
+    if not isinstance(path, str | PathLike):
+        raise UsageError.of("SB0901", f"the path of a spec is a text or a Path, not {path!r}")
+    if not str(path):
+        raise UsageError.of("SB0901", "the path of the spec is empty", help="name a spec, a .yaml or .json file")
+    return Path(path)
 
 
 def files_at(path: Path, roots: Sequence[str | Path]) -> Files:
@@ -116,8 +149,8 @@ def variants_of(
 ) -> dict[str, bool]:
     """The variants of a spec by name, and whether each is the base, `{}`. Raises what `load` raises where they cannot be told."""
     _load_kinds(kinds)
-    path, diagnostics = Path(path), Diagnostics()
-    composed = compose(read_file(path), str(path), as_text(set or {}), diagnostics, files=files_at(path, roots))
+    path, diagnostics = path_of(path), Diagnostics()
+    composed = compose(read_file(path), str(path), as_text({} if set is None else set), diagnostics, files=files_at(path, roots))
     if composed is None or not composed.varied.variants:
         return {}
     written = composed.written.root.get("variants")
@@ -137,8 +170,8 @@ def explain_value(
     from specbuilder.report.provenance import trace
 
     _load_kinds(kinds)
-    path, diagnostics = Path(path), Diagnostics()
-    composed = compose(read_file(path), str(path), as_text(set or {}), diagnostics, variant=variant, files=files_at(path, roots))
+    path, diagnostics = path_of(path), Diagnostics()
+    composed = compose(read_file(path), str(path), as_text({} if set is None else set), diagnostics, variant=variant, files=files_at(path, roots))
     diagnostics.raise_errors()
     assert composed is not None
     found = trace(composed.written, composed.varied, composed.final, place, variant, diagnostics)
@@ -154,9 +187,11 @@ def _entries(node: object) -> tuple[object, ...]:
 def read_file(path: Path) -> bytes:
     """The bytes of a spec. Raises `UsageError` when there is no such file."""
     try:
-        if path.exists() and not path.is_file():
+        # A pipe is read as a file is (`<(...)`, /dev/stdin); what never ends, as /dev/zero, is not opened.
+        if path.exists() and not path.is_file() and not path.is_fifo():
             raise UsageError.of("SB0901", f"{path} is no file", help="name a spec, a .yaml or .json file")
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(SIZE_AT_MOST + 1)
     except FileNotFoundError:
         near = [entry.name for entry in path.parent.glob("*") if entry.suffix in (".yaml", ".yml", ".json")] if path.parent.is_dir() else []
         raise UsageError.of("SB0901", f"there is no file {path}", help=did_you_mean(path.name, near)) from None
@@ -168,11 +203,10 @@ def carried(name: str) -> Path:
     """A spec that the package carries: `digits`, `cnn`, `mlp`. In a wheel they lie inside the package, in a checkout beside it."""
     package = Path(__file__).parent
     folder = package / "specs" if (package / "specs").is_dir() else package.parent / "specs"
-    path = folder / f"{name}.yaml"
-    if not path.is_file():
-        known = sorted(entry.stem for entry in folder.glob("*.yaml"))
+    known = sorted(entry.stem for entry in folder.glob("*.yaml"))
+    if name not in known:
         raise UsageError.of("SB0907", f"the package carries no spec `{name}`", help=f"it carries {', '.join(known)}")
-    return path
+    return folder / f"{name}.yaml"
 
 
 def raise_found(diagnostics: Diagnostics) -> None:

@@ -27,15 +27,33 @@ INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; the exit code."""
+    if sys.stdout is None or sys.stderr is None:
+        # Closed by whoever started this (`>&-`): there is nobody to tell.
+        nobody = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # as long as the process
+        sys.stdout, sys.stderr = sys.stdout or nobody, sys.stderr or nobody
     try:
         code = _answer(argv)
         # Here and not when the interpreter ends, where a pipe that nobody reads any more would be a traceback.
         sys.stdout.flush()
         return code
-    except BrokenPipeError:
-        # The reader went away (`| head`): nothing more can be said, and nothing is wrong.
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            # The reader went away (`| head`): nothing more can be said, and nothing is wrong.
+            _silence(sys.stdout)
+            return 0
+        if not _is_of_output(error):
+            raise
+        print(f"specbuilder: the output cannot be written: {error.strerror}", file=sys.stderr)
         _silence(sys.stdout)
-        return 0
+        return 2
+
+
+def _is_of_output(error: OSError) -> bool:
+    """Whether it was raised by a line of this file, which writes nothing but the output."""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    return last is not None and last.tb_frame.f_code.co_filename == __file__
 
 
 def _answer(argv: Sequence[str] | None) -> int:
@@ -64,6 +82,13 @@ def _answer(argv: Sequence[str] | None) -> int:
 
 class _Parser(argparse.ArgumentParser):
     """argparse, with a suggestion for a mistyped command or option."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:  # type: ignore[override]
+        """As argparse has it, but a command itself answers for the options that it does not know, so that what it suggests and shows is its own."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown and not self._subparsers_actions():
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
 
     def error(self, message: str) -> NoReturn:
         from specbuilder.diagnostics import did_you_mean
@@ -107,6 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     _spec(emit)
     _overrides(emit)
     emit.add_argument("-o", "--output", metavar="FILE", type=Path, help="write it to FILE instead")
+    _json(emit)
 
     run = _command(commands, "run", _run, "train to the end of the plan; without a spec, the digits that the package carries")
     run.add_argument("spec", nargs="?", metavar="SPEC", help="a .yaml or .json file; default: the digits spec of the package")
@@ -181,10 +207,16 @@ def _changes(arguments: argparse.Namespace) -> dict[str, str]:
         path, equals, value = change.partition("=")
         if not equals or not path:
             raise UsageError.of("SB0903", f"--set wants PATH=VALUE, but this is `{change}`", help="such as --set train.epochs=3")
+        if path in changes:
+            raise UsageError.of("SB0903", f"`{path}` is set twice, to `{changes[path]}` and to `{value}`", help="keep one of them")
         changes[path] = value
     if arguments.epochs is not None:
-        changes["train.epochs"] = arguments.epochs
-        changes["train.steps"] = "null"
+        from specbuilder.language.override import OwnOption
+
+        if (length := next((path for path in ("train.epochs", "train.steps") if path in changes), None)) is not None:
+            raise UsageError.of("SB0903", f"`--epochs` and `--set {length}` both say how long the run is", help="keep one of them")
+        changes["train.epochs"] = OwnOption.of("--epochs", arguments.epochs)
+        changes["train.steps"] = OwnOption.of("--epochs", "null")
     return changes
 
 
@@ -209,7 +241,8 @@ def _validate(arguments: argparse.Namespace) -> int:
     for path in arguments.specs:
         shown: set[Diagnostic] = set()
         for variant in _variants(arguments, path):
-            title = path if variant is None else f"{path}, variant {variant}"
+            called = path or '""'
+            title = called if variant is None else f"{called}, variant {variant}"
             try:
                 spec = _load_variant(arguments, path, variant)
             except SpecbuilderError as error:
@@ -296,11 +329,15 @@ def _summary(arguments: argparse.Namespace) -> int:
 
 def _emit(arguments: argparse.Namespace) -> int:
     spec = _load(arguments, arguments.spec)
+    if arguments.output is not None:
+        _write(arguments.output, spec.source)
+    if arguments.json:
+        verdict = _verdict(arguments.spec, spec.warnings, spec, variant=spec.variant)
+        print(json.dumps({**verdict, "class": spec.emission.class_name, "source": spec.source}, indent=2))
+        return 0
     _say(spec.warnings)
     if arguments.output is None:
         print(spec.source, end="")
-    else:
-        _write(arguments.output, spec.source)
     return 0
 
 

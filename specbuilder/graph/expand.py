@@ -31,7 +31,7 @@ from specbuilder.graph.initialise import initialise
 from specbuilder.graph.leaf import Leaves, unknown
 from specbuilder.graph.operands import FormulaProblems
 from specbuilder.graph.place import Place
-from specbuilder.graph.scope import NAMELESS, Named, Output, Produced, ReferenceProblem, Scope
+from specbuilder.graph.scope import NAMELESS, Named, Output, Produced, ReferenceProblem, Scope, is_index
 from specbuilder.graph.size import Sizes
 from specbuilder.graph.variables import Variables
 from specbuilder.graph.wire import Wiring, each, first_reference
@@ -243,7 +243,7 @@ class _Walk:
     def _name(self, node: NodeTree, auto: str, names: Names) -> str | None:
         """What a copy is called; None where that is wrong, which is told."""
         if node.name is None:
-            return auto
+            return auto if node.title else None
         if not node.name.is_deferred:
             return str(node.name.value)
         try:
@@ -607,7 +607,7 @@ class _Walk:
         except ReferenceProblem as problem:
             self.wiring.report(problem, reference.span)
             return unknown(path, ("",))
-        chosen = copies[int(steps[0])] if steps and steps[0].lstrip("-").isdigit() and -len(copies) <= int(steps[0]) < len(copies) else copies[-1]
+        chosen = copies[int(steps[0])] if steps and is_index(steps[0]) and -len(copies) <= int(steps[0]) < len(copies) else copies[-1]
         if chosen.default is NAMELESS:
             return unknown(path, ("",))
         if not isinstance(chosen.made, Made) or len(steps) > 1:

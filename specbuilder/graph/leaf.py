@@ -16,7 +16,7 @@ from specbuilder.graph.graph import Arrival, GraphNode, Path, Tie, Value
 from specbuilder.graph.growing import Growing, same_weights
 from specbuilder.graph.initialise import own_inits
 from specbuilder.graph.place import Place
-from specbuilder.graph.scope import Produced
+from specbuilder.graph.scope import Produced, is_index
 from specbuilder.graph.wire import each
 from specbuilder.language.tree import NodeTree, Reference
 from specbuilder.language.values import Undefined, resolve, text_at
@@ -137,7 +137,7 @@ class Leaves:
         except Undefined:
             return None
         *steps, name = text.split(".")
-        other = self._nearest(tuple(int(step) if step.isdigit() else step for step in steps), place.prefix)
+        other = self._nearest(tuple(int(step) if is_index(step) else step for step in steps), place.prefix)
         if other is None and steps and place.scope.may_be_nameless(steps[0]):
             return None
         if other is None or name not in other.parameters:

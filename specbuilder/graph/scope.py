@@ -6,6 +6,7 @@ resolved while the walk goes on and costs nothing at run time.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
@@ -174,7 +175,7 @@ _NOWHERE: Span = None  # type: ignore[assignment]  # `prev` and `input` have no 
 
 def _follow(text: str, named: Named, steps: list[str]) -> Found:
     copies = named.copies
-    if named.is_repeated and steps and (steps[0] == "*" or _is_index(steps[0])):
+    if named.is_repeated and steps and (steps[0] == "*" or is_index(steps[0])):
         step, *steps = steps
         if step == "*":
             values = [value for copy in copies for value in _within(text, copy, steps).values]
@@ -203,7 +204,7 @@ def _within(text: str, produced: Produced, steps: list[str]) -> Found:
         step, *steps = steps
         if step == "*":
             return Found(tuple(value for output in ports.values() for value in _values(output)), "spread")
-        if not _is_index(step):
+        if not is_index(step):
             raise _no_port(text, step, ports)
         output = ports[list(ports)[_index(text, int(step), len(ports), "outputs")]]
     else:
@@ -230,7 +231,7 @@ def _element(text: str, output: Output, steps: list[str], ports: Mapping[str, Ou
         raise ReferenceProblem("SB0303", f"`{text}` goes deeper than `{text.rsplit('.', len(rest))[0]}`, which is one tensor")
     if step == "*":
         return Found(output, "spread")
-    if not _is_index(step):
+    if not is_index(step):
         raise ReferenceProblem(
             "SB0303",
             f"`{text.rsplit('.', 1)[0]}` is a list of {len(output)} tensors, which has no output `{step}`",
@@ -243,8 +244,11 @@ def _values(output: Output) -> tuple[Value, ...]:
     return (output,) if isinstance(output, Value) else output
 
 
-def _is_index(step: str) -> bool:
-    return step.lstrip("-").isdigit()
+_INDEX = re.compile(r"-?(?:0|[1-9][0-9]{0,8})")
+
+
+def is_index(step: str) -> bool:
+    return _INDEX.fullmatch(step) is not None
 
 
 def _index(text: str, index: int, count: int, noun: str) -> int:

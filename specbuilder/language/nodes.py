@@ -55,14 +55,14 @@ def decode_nodes(
         )
         diagnostics.error("SB0203", message, node.span, help="begin each node with `- `, such as `- linear: 10`")
         return ()
-    decoded = (_node(item, vocabulary, diagnostics) for item in node.items)
-    return tuple(found for found in decoded if found is not None)
+    return tuple(_node(item, vocabulary, diagnostics) for item in node.items)
 
 
-def _node(item: Node, vocabulary: Vocabulary, diagnostics: Diagnostics) -> NodeTree | None:
+def _node(item: Node, vocabulary: Vocabulary, diagnostics: Diagnostics) -> NodeTree:
     body, keys = _construct(item, vocabulary, diagnostics) or decode_use("node", item, diagnostics, beside=STRUCTURAL, vocabulary=vocabulary)
     if body is None:
-        return None
+        # Something stands here, though nobody knows what: whatever reads it, or may be meant to, stays quiet.
+        body = Use("node", "", item.span, None, {}, is_wrong=True)
     if isinstance(body, Use) and body.cls is not None:
         body = with_arguments(body, body.cls, vocabulary, diagnostics)
     _check_together(body, keys, diagnostics)

@@ -276,7 +276,7 @@ def report_problems(
             if name in meant:
                 continue
             help = f"{help}, as in `{cls.examples[0].text}`" if cls is not None and cls.examples else help
-        elif problem.code == "SB0201" and mistyped[name] and "did you mean" not in (help or ""):
+        elif problem.code == "SB0201" and mistyped[name] and name.isidentifier() and "did you mean" not in (help or ""):
             help = f"did you mean {' or '.join(f'`{near}`' for near in mistyped[name])}?"
         written = entries.get(name)
         node = node_at(written.node, problem.location[1:]) if written is not None else None
@@ -289,5 +289,7 @@ def report_problems(
 
 
 def _nearest(name: str, known: Collection[str]) -> tuple[str, ...]:
-    """The fields that an unknown one was likely meant to be: nearly spelt so, or called so elsewhere."""
+    """The fields that an unknown one was likely meant to be: nearly spelt so, or called so elsewhere; any of them where it is no word."""
+    if not name.isidentifier():
+        return tuple(known)
     return suggest(name, known) or tuple(field for field, others in _OTHER_WORDS.items() if field in known and name in others)

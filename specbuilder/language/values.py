@@ -7,18 +7,11 @@ from typing import Any
 
 from specbuilder.diagnostics import Diagnostics, Span
 from specbuilder.language import scalars
+from specbuilder.language.document import BROKEN, Broken, Node, Scalar
 from specbuilder.language.document import Mapping as MappingNode
-from specbuilder.language.document import Node, Scalar
 from specbuilder.language.document import Sequence as SequenceNode
 from specbuilder.language.expressions import ExpressionError, parse_template, render
 from specbuilder.language.tree import Deferred, Entry, Value
-
-
-class Broken:
-    """Stands for an expression that cannot be read. That has been told, so whoever needs its value stays quiet."""
-
-
-BROKEN: Any = Broken()
 
 
 def entry(key: Span, node: Node, diagnostics: Diagnostics) -> Entry:
@@ -34,7 +27,8 @@ def placed(key: Span, node: Node) -> Node:
     return node
 
 
-def read(node: Node, diagnostics: Diagnostics) -> Value:
+def read(node: Node, diagnostics: Diagnostics) -> Any:
+    """The value of a node: plain, `Deferred`, or `BROKEN`."""
     if isinstance(node, Scalar):
         return _scalar(node, diagnostics) if isinstance(node.value, str) and "$" in node.value else node.value
     if isinstance(node, SequenceNode):
@@ -47,15 +41,9 @@ def _scalar(scalar: Scalar, diagnostics: Diagnostics) -> Value:
     try:
         template = parse_template(scalar.value)
     except ExpressionError as error:
-        # What the reader has told of this scalar (an expression cut by a comment) is the cause of what is wrong in it.
-        if not any(found.span is not None and _overlap(found.span, scalar.span) for found in diagnostics):
-            report(error, scalar, diagnostics)
+        report(error, scalar, diagnostics)
         return BROKEN
     return scalar.value if template is None else Deferred(template, scalar)
-
-
-def _overlap(a: Span, b: Span) -> bool:
-    return a.source.name == b.source.name and a.start < b.end and b.start < a.end
 
 
 def _has_deferred(value: Value) -> bool:

@@ -11,7 +11,7 @@ from functools import reduce
 
 from specbuilder.catalogue.fields import shown
 from specbuilder.diagnostics import Diagnostics, Related
-from specbuilder.language.document import Mapping, Node, Scalar, Sequence, plain
+from specbuilder.language.document import BROKEN, Mapping, Node, Scalar, Sequence, plain
 from specbuilder.language.values import without_quotes
 
 ANY, INTEGER, NUMBER, TRUTH, TEXT, MAPPING = "a value", "an integer", "a number", "true or false", "a text", "a mapping"
@@ -48,7 +48,7 @@ def _type_of(node: Node) -> Type:
 
 
 def _is_open(node: Node) -> bool:
-    return isinstance(node, Scalar) and (node.value is None or (isinstance(node.value, str) and "$" in node.value))
+    return isinstance(node, Scalar) and (node.value is None or node.value is BROKEN or (isinstance(node.value, str) and "$" in node.value))
 
 
 def _common(types: Iterable[Type]) -> Type:
@@ -67,7 +67,7 @@ def _joined(a: Type, b: Type) -> Type:
 
 def _misfit(wanted: Type, node: Node) -> Node | None:
     """The part of a value that does not fit."""
-    if wanted == ANY or (isinstance(node, Scalar) and isinstance(node.value, str) and "$" in node.value):
+    if wanted == ANY or (isinstance(node, Scalar) and (node.value is BROKEN or (isinstance(node.value, str) and "$" in node.value))):
         return None
     if isinstance(wanted, tuple):
         if not isinstance(node, Sequence):
