@@ -30,7 +30,9 @@ def placed(key: Span, node: Node) -> Node:
 def read(node: Node, diagnostics: Diagnostics) -> Any:
     """The value of a node: plain, `Deferred`, or `BROKEN`."""
     if isinstance(node, Scalar):
-        return _scalar(node, diagnostics) if isinstance(node.value, str) and "$" in node.value else node.value
+        if isinstance(node.value, str) and "$" in node.value:
+            return _scalar(node, diagnostics)
+        return node.value if not isinstance(node.value, Broken) else BROKEN
     if isinstance(node, SequenceNode):
         return tuple(read(item, diagnostics) for item in node.items)
     return {str(key.value): read(value, diagnostics) for key, value in node.entries}

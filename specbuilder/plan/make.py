@@ -163,8 +163,8 @@ class _Maker:
     diagnostics: Diagnostics
     facts: DataFacts | None
     own_data: bool
-    is_other_dtype: bool = False
-    """Whether an input is declared with another dtype than the data has, so that nothing can be said of what the model gives."""
+    is_unlike_data: bool = False
+    """Whether an input is declared with another dtype than the data has, or for one batch size, so that nothing can be said of what the model gives."""
 
     def plan(self) -> Plan | None:
         data = _settings(DataSettings, self.data.settings, "data", self.data.span, self.variables, self.diagnostics)
@@ -384,7 +384,7 @@ class _Maker:
         self, name: str, wanted: TensorType, feature: str, raw: TensorType, given: TensorType, problem: str, changed: Use | None, route: str
     ) -> None:
         """Blames the transform that changed the type where the data itself would fit, else the declared input."""
-        self.is_other_dtype |= wanted.dtype != given.dtype
+        self.is_unlike_data |= wanted.dtype != given.dtype or any(isinstance(batch, int) for batch in wanted.shape[:1])
         span = next(written.type_span for written in self.tree.model.inputs if written.name == name)
         if changed is not None and match(wanted, raw, {}) is None:
             message = f"`{name}` wants {wanted}, but in {route} `{changed.title}` leaves {given}: {problem}"
@@ -471,7 +471,7 @@ class _Maker:
         assert use is not None
         feature = facts.features[target]
         judged = self.graph.output_types[output]
-        if self.is_other_dtype or (sizes is None and any(isinstance(dim, Poly) for dim in judged.shape[1:])):
+        if self.is_unlike_data or (sizes is None and any(isinstance(dim, Poly) for dim in judged.shape[1:])):
             return None  # what the model gives depends on data that does not fit
         judged = TensorType(judged.dtype, tuple(substitute(dim, dict(sizes or {})) for dim in judged.shape))
         try:

@@ -27,7 +27,7 @@ DIGITS = Path(__file__).parent.parent.parent / "specs" / "digits.yaml"
 def test_value_of_python_is_set_as_the_text_has_it(changes: dict[str, Any], lr: float) -> None:
     plan = load(DIGITS, set=changes).plan
     assert plan is not None
-    assert plan.optimizer.kind.lr == lr  # type: ignore[attr-defined]
+    assert plan.optimizer.lr == lr  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
