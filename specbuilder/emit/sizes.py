@@ -119,7 +119,7 @@ def _solved(dim: Poly, axis: Poly) -> tuple[object, Dim] | None:
     return monomial, (axis - offset) // factor
 
 
-def _translated(size: Dim, known: dict[object, Dim]) -> Dim | None:
+def _translated(size: Dim, known: Mapping[object, Dim]) -> Dim | None:
     if isinstance(size, int):
         return size
     total: Dim = 0

@@ -123,7 +123,7 @@ class Sizes:
             if written is None:
                 params[name] = UNKNOWN if field.is_required else field.default
             elif isinstance(written.value, (NodeArgument, NodesArgument)):
-                params[name] = written.value.replace(place=_Written(names))
+                params[name] = written.value.replace(place=_Written(names=names))
             else:
                 value = self._value(written, names)
                 params[name] = UNKNOWN if value is None else value
