@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TextIO
 
 if TYPE_CHECKING:
     from specbuilder.api import Spec
@@ -39,11 +39,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             # The reader went away (`| head`): nothing more can be said, and nothing is wrong.
-            return _without_output(0)
+            _silence(sys.stdout)
+            return 0
         if not _is_of_output(error):
             raise
         print(f"specbuilder: the output cannot be written: {error.strerror}", file=sys.stderr)
-        return _without_output(2)
+        _silence(sys.stdout)
+        return 2
 
 
 def _is_of_output(error: OSError) -> bool:
@@ -52,12 +54,6 @@ def _is_of_output(error: OSError) -> bool:
     while last is not None and last.tb_next is not None:
         last = last.tb_next
     return last is not None and last.tb_frame.f_code.co_filename == __file__
-
-
-def _without_output(code: int) -> int:
-    """The exit code, with the output turned away from where nothing can be written, so that the interpreter does not try once more when it ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return code
 
 
 def _answer(argv: Sequence[str] | None) -> int:
@@ -143,7 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     _overrides(run)
     run.add_argument("--device", default="auto", metavar="DEVICE", help="auto (default), cpu, cuda, cuda:1, mps")
     run.add_argument("--synthetic", action="store_true", help="made-up samples of the right types instead of the data, to try a spec without it")
-    run.add_argument("--runs", default="runs", metavar="FOLDER", type=Path, help="where run folders go; default: runs")
+    run.add_argument("--runs", default="runs", metavar="FOLDER", help="where run folders go; default: runs")
     _json(run)
 
     value = _command(commands, "explain-value", _explain_value, "say where a value comes from: the text, a default, a variant, the command line")
@@ -154,9 +150,11 @@ def _parser() -> argparse.ArgumentParser:
 
     kinds = _command(commands, "kinds", _kinds, "list what a spec can name, or explain one kind")
     kinds.add_argument("name", nargs="?", metavar="NAME", help="a kind, such as conv2d")
+    _own_kinds(kinds)
     _json(kinds)
 
-    _command(commands, "schema", _schema, "print the JSON Schema of specs, for editors")
+    schema = _command(commands, "schema", _schema, "print the JSON Schema of specs, for editors")
+    _own_kinds(schema)
 
     init = _command(commands, "init", _init, "write a first spec to start from")
     init.add_argument("file", nargs="?", default="spec.yaml", metavar="FILE", type=Path, help="default: spec.yaml")
@@ -187,6 +185,13 @@ def _overrides(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         dest="roots",
         help="where included files may lie besides the spec's folder; may be repeated",
+    )
+    _own_kinds(parser)
+
+
+def _own_kinds(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--kinds", action="append", default=[], metavar="FILE", dest="own_kinds", help="a Python file with kinds of your own; may be repeated"
     )
 
 
@@ -225,7 +230,7 @@ def _load(arguments: argparse.Namespace, path: str) -> Spec:
 def _load_variant(arguments: argparse.Namespace, path: str, variant: str | None) -> Spec:
     from specbuilder.api import load
 
-    return load(path, variant=variant, set=_changes(arguments), roots=arguments.roots)
+    return load(path, variant=variant, set=_changes(arguments), roots=arguments.roots, kinds=arguments.own_kinds)
 
 
 def _validate(arguments: argparse.Namespace) -> int:
@@ -262,6 +267,8 @@ def _validate(arguments: argparse.Namespace) -> int:
 
 def _variants(arguments: argparse.Namespace, path: str) -> list[str | None]:
     """What to check of a file: one variant, or with `all` the base and every variant, each network once."""
+    if arguments.variant is None:
+        return [None]
     from specbuilder.diagnostics import SpecbuilderError
     from specbuilder.language.variants import ALL
 
@@ -270,7 +277,7 @@ def _variants(arguments: argparse.Namespace, path: str) -> list[str | None]:
     from specbuilder.api import variants_of
 
     try:
-        variants = variants_of(path, set=_changes(arguments), roots=arguments.roots)
+        variants = variants_of(path, set=_changes(arguments), roots=arguments.roots, kinds=arguments.own_kinds)
     except SpecbuilderError:
         return [None]
     return [*([] if any(variants.values()) else [None]), *variants]
@@ -338,7 +345,14 @@ def _explain_value(arguments: argparse.Namespace) -> int:
     from specbuilder.api import explain_value
     from specbuilder.report import provenance
 
-    found = explain_value(arguments.spec, arguments.path, variant=arguments.variant, set=_changes(arguments), roots=arguments.roots)
+    found = explain_value(
+        arguments.spec,
+        arguments.path,
+        variant=arguments.variant,
+        set=_changes(arguments),
+        roots=arguments.roots,
+        kinds=arguments.own_kinds,
+    )
     if arguments.json:
         print(json.dumps({"version": 1, "file": arguments.spec, "variant": arguments.variant, **provenance.as_json(found)}, indent=2))
     else:
@@ -348,9 +362,11 @@ def _explain_value(arguments: argparse.Namespace) -> int:
 
 def _kinds(arguments: argparse.Namespace) -> int:
     from specbuilder.catalogue import lookup
+    from specbuilder.catalogue.own import load_kinds
     from specbuilder.diagnostics import UsageError, did_you_mean
     from specbuilder.report import kinds
 
+    load_kinds(arguments.own_kinds)
     families = list(kinds.TITLES)
     if arguments.name is None:
         if arguments.json:
@@ -372,9 +388,11 @@ def _kinds(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _schema(_: argparse.Namespace) -> int:
+def _schema(arguments: argparse.Namespace) -> int:
+    from specbuilder.catalogue.own import load_kinds
     from specbuilder.language.schema import make_schema
 
+    load_kinds(arguments.own_kinds)
     print(json.dumps(make_schema(), indent=2))
     return 0
 
@@ -425,20 +443,30 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(
             json.dumps(
-                {"version": 1, "folder": str(run.folder), "state": run.state, "metrics": run.metrics, "seconds": round(run.seconds, 3)}, indent=2
+                {
+                    "version": 1,
+                    "folder": str(run.folder),
+                    "state": run.state,
+                    "metrics": run.metrics,
+                    "seconds": round(run.seconds, 3),
+                    "notes": run.notes,
+                },
+                indent=2,
             )
         )
     else:
         from specbuilder.report.run import ending
 
-        print("\n".join(ending(run.folder, run.state, run.metrics, run.seconds, spec.emission.class_name)))
+        _tell("\n".join(ending(run.folder, run.state, run.metrics, run.seconds, spec.emission.class_name, run.notes)))
     if broken is not None:
         raise broken
     return INTERRUPTED if run.state == "interrupted" else 0
 
 
 class _Stop:
-    """The first Ctrl-C (or SIGTERM) asks the loop to stop after its step; a second one stops at once."""
+    """The first Ctrl-C (or SIGTERM, or the end of the terminal) asks the loop to stop after its step; a second one stops at once."""
+
+    SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
     def __init__(self) -> None:
         self.requested = False
@@ -448,7 +476,10 @@ class _Stop:
         return self.requested
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        for number in self.SIGNALS:
+            # `nohup` has SIGHUP ignored, and then the run outlives its terminal.
+            if number in (signal.SIGINT, signal.SIGTERM) or signal.getsignal(number) != signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._ask)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -459,11 +490,11 @@ class _Stop:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
-        print("\nstopping after this step; once more to stop at once", file=sys.stderr)
+        _tell("\nstopping after this step; once more to stop at once", sys.stderr)
 
 
 class _Terminal:
-    """Prints a run as it goes: lines that stay, and where there is a terminal a bar that moves."""
+    """Prints a run as it goes: lines that stay, and where there is a terminal a bar that moves. A run goes on where nobody can hear of it any more."""
 
     def __init__(self, spec: Spec) -> None:
         self._spec = spec
@@ -475,7 +506,7 @@ class _Terminal:
 
         assert plan.length is not None
         self._steps = plan.length.steps
-        print("\n".join(header(plan, self._spec.report.parameters, folder, decisions.as_json())), flush=True)
+        _tell("\n".join(header(plan, self._spec.report.parameters, folder, decisions.as_json())))
         if sys.stdout.isatty():
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -493,19 +524,40 @@ class _Terminal:
         from specbuilder.report.run import evaluation
 
         line = evaluation(row, timing, self._steps)
-        if self._bar is not None:
+        if self._bar is None:
+            _tell(line)
+            return
+        try:
             self._bar.update(self._task, completed=row["step"])
             self._bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
-        else:
-            print(line, flush=True)
+        except OSError:
+            _silence(sys.stdout)
 
     def close(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+        bar, self._bar = self._bar, None
+        if bar is None:
+            return
+        try:
+            bar.stop()
+        except OSError:
+            _silence(sys.stdout)
 
 
 # Printing ------------------------------------------------------------------------------------------------------------
+
+
+def _tell(text: str, stream: TextIO | None = None) -> None:
+    """Prints, and goes on in silence when the reader (`| head`) or the terminal is gone."""
+    to = sys.stdout if stream is None else stream
+    try:
+        print(text, file=to, flush=True)
+    except OSError:
+        _silence(to)
+
+
+def _silence(stream: TextIO) -> None:
+    """What was not read, and all that follows, is written to nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _width() -> int:

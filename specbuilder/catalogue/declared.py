@@ -55,6 +55,8 @@ class FieldFacts(NamedTuple):
 class Declared:
     """A frozen value with declared fields. `fields_of(cls)` tells them; equal values of one class are equal."""
 
+    extra: ClassVar[str | None] = None
+    """The field, a `dict`, that takes all keys which are no fields: the axes of `rearrange: {pattern: ..., h: 8}`. No key has its name."""
     _own_fields: ClassVar[Mapping[str, WrittenField]] = {}
 
     def __init_subclass__(cls) -> None:
@@ -74,8 +76,11 @@ class Declared:
             raise ValueError(f"{type(self).__name__}: {values} do not fit its fields")
         self.__dict__.update(made.__dict__)
 
-    def mistakes(self) -> Iterator[tuple[str, str]]:
-        """What is wrong although every field fits its type: the field to blame, and why. For fields that must suit one another."""
+    def mistakes(self) -> Iterator[tuple[str, str] | tuple[str, str, tuple[int, int]]]:
+        """What is wrong although every field fits its type: the field to blame, and why. For fields that must suit one another.
+
+        Of a field that is a text, the third are the characters to blame, from and up to.
+        """
         return iter(())
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -131,8 +136,38 @@ def unchecked(cls: type[AnyDeclared], values: Mapping[str, Any]) -> AnyDeclared:
     return instance
 
 
+def gathered(cls: type[Declared], values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The values by field, with the keys that are no fields in the field that takes them."""
+    if cls.extra is None:
+        return values
+    fields = keys_of(cls)
+    known = {name: value for name, value in values.items() if name in fields}
+    return known | {cls.extra: {name: value for name, value in values.items() if name not in fields}}
+
+
+def keys_of(cls: type[Declared]) -> Mapping[str, FieldFacts]:
+    """The fields that have a key of their own: all but the one that takes the other keys."""
+    fields = fields_of(cls)
+    return fields if cls.extra is None else {name: field for name, field in fields.items() if name != cls.extra}
+
+
+def type_of_key(cls: type[Declared], name: str) -> Any:
+    """The type of what stands under a key, whether it is a field or not; None for a key that the class does not take."""
+    field = keys_of(cls).get(name)
+    if field is not None:
+        return field.annotation
+    return get_args(fields_of(cls)[cls.extra].annotation)[1] if cls.extra is not None else None
+
+
+def admits(cls: type[Declared], name: str, value: Any) -> bool:
+    """Whether a value may stand under a key."""
+    annotation = type_of_key(cls, name)
+    return annotation is not None and fit(annotation, value) is not MISFIT
+
+
 def _fitted(cls: type[Declared], values: Mapping[str, Any]) -> dict[str, Any] | None:
     fields = fields_of(cls)
+    values = gathered(cls, values)
     if not values.keys() <= fields.keys():
         return None
     made: dict[str, Any] = {}

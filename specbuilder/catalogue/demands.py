@@ -33,17 +33,17 @@ def floating(kind: str, x: TensorType, *, port: str | None = None) -> None:
 _FLOAT_HELP = "declare the input as float32, or turn categories into vectors with `embedding`"
 
 
-def as_weights(kind: str, x: TensorType) -> None:
+def as_weights(kind: str, x: TensorType, *, port: str | None = None) -> None:
     """The input must be of the weights' type: torch multiplies no int64 or float64 by float32 weights."""
-    floating(kind, x)
+    floating(kind, x, port=port)
     if x.dtype != WEIGHTS:
-        raise Refusal(f"`{kind}` has {WEIGHTS} weights, but {x.dtype} arrives", help=f"declare the input as {WEIGHTS}", code="SB0501")
+        raise Refusal(f"`{kind}` has {WEIGHTS} weights, but {x.dtype} arrives", port=port, help=f"declare the input as {WEIGHTS}", code="SB0501")
 
 
-def rank(kind: str, x: TensorType, ranks: Sequence[int], axes: str) -> None:
+def rank(kind: str, x: TensorType, ranks: Sequence[int], axes: str, *, port: str | None = None) -> None:
     """One of these ranks; `axes` is how the reader knows them: `[batch, channels, height, width]`."""
     if x.rank not in ranks:
-        raise Refusal(f"`{kind}` wants {axes}, but {x} has {counted(x.rank, 'axis', 'axes')}")
+        raise Refusal(f"`{kind}` wants {axes}, but {x} has {counted(x.rank, 'axis', 'axes')}", port=port)
 
 
 def at_least_one_axis(kind: str, x: TensorType) -> None:

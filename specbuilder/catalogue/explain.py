@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf, ValidationError, create_model
 from pydantic.json_schema import SkipJsonSchema
 
-from specbuilder.catalogue.declared import Declared, fields_of, fit, unchecked
+from specbuilder.catalogue.declared import Declared, fields_of, fit, gathered, type_of_key, unchecked
 from specbuilder.catalogue.fields import shown
 from specbuilder.diagnostics import did_you_mean
 from specbuilder.shapes import Poly
@@ -25,6 +25,8 @@ class FieldProblem:
     location: tuple[str | int, ...]
     message: str
     help: str | None = None
+    part: tuple[int, int] | None = None
+    """The characters to blame, of a field that is a text."""
     wants_number: bool = False
     """Whether a text stands where a number could: what to do about it depends on how the text was written."""
 
@@ -52,6 +54,9 @@ def _with_models(annotation: Any) -> Any:
         return SkipJsonSchema[InstanceOf[annotation]]
     if get_origin(annotation) is tuple:
         return tuple[tuple(part if part is Ellipsis else _with_models(part) for part in get_args(annotation))]
+    if get_origin(annotation) is dict:
+        key, value = map(_with_models, get_args(annotation))
+        return dict[key, value]
     if get_origin(annotation) in (Union, types.UnionType):
         return Union[tuple(_with_models(part) for part in get_args(annotation))]  # noqa: UP007  # made of parts that are known at run time only
     return annotation
@@ -60,13 +65,9 @@ def _with_models(annotation: Any) -> Any:
 def explain(cls: type[Declared], values: Mapping[str, Any], owner: str, deferred: Collection[str] = ()) -> tuple[FieldProblem, ...]:
     """What is wrong, one problem a field."""
     fields = fields_of(cls)
-    unknown = [name for name in deferred if name not in fields]
+    unknown = [name for name in deferred if type_of_key(cls, name) is None]
     values = {name: value for name, value in values.items() if name not in deferred}
-    try:
-        model_of(cls).model_validate(values)
-        errors: list[Any] = []
-    except ValidationError as error:
-        errors = error.errors(include_url=False, include_context=True)
+    errors = _errors(cls, values)
     problems = {name: _unknown(cls, name, owner) for name in unknown}
     for error in errors:
         name = error["loc"][0] if error["loc"] else ""
@@ -81,13 +82,25 @@ def explain(cls: type[Declared], values: Mapping[str, Any], owner: str, deferred
             problems[name] = _wrong(cls, name, values[name], of_field)
     if not problems and not deferred:
         known = {name: field.default for name, field in fields.items()}
-        for name, message in unchecked(cls, known | _as_held(cls, values)).mistakes():
-            problems.setdefault(name, FieldProblem(code="SB0204", location=(name,), message=f"`{name}`: {message}"))
+        for name, message, *part in unchecked(cls, known | _as_held(cls, values)).mistakes():
+            code = "SB0204" if name in fields else "SB0201"
+            problem = FieldProblem(code=code, location=(name,), message=f"`{name}`: {message}", part=part[0] if part else None)
+            problems.setdefault(name, problem)
     return tuple(problems.values())
 
 
+def _errors(cls: type[Declared], values: Mapping[str, Any]) -> list[Any]:
+    """What pydantic finds wrong. Keys that are no fields are told as if they were."""
+    try:
+        model_of(cls).model_validate(gathered(cls, values))
+    except ValidationError as error:
+        errors: list[Any] = [*error.errors(include_url=False, include_context=True)]
+        return [{**each, "loc": each["loc"][1:]} if cls.extra is not None and each["loc"][:1] == (cls.extra,) else each for each in errors]
+    return []
+
+
 def _as_held(cls: type[Declared], values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: fit(fields_of(cls)[name].annotation, value) for name, value in values.items()}
+    return {name: fit(fields_of(cls)[name].annotation, value) for name, value in gathered(cls, values).items()}
 
 
 def _unknown(cls: type[Declared], name: str, owner: str) -> FieldProblem:
@@ -104,7 +117,7 @@ def _missing(cls: type[Declared], name: str, owner: str) -> FieldProblem:
 
 
 def _wrong(cls: type[Declared], name: str, value: Any, errors: list[Any]) -> FieldProblem:
-    annotation = fields_of(cls)[name].annotation
+    annotation = type_of_key(cls, name)
     inner = _declared(annotation)
     if isinstance(value, Mapping) and inner is not None:
         for problem in explain(inner, value, name):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from specbuilder.catalogue.declared import MISFIT, AnyDeclared, fields_of, fit, make
+from specbuilder.catalogue.declared import AnyDeclared, admits, keys_of, make, type_of_key
 from specbuilder.diagnostics import visible
 
 if TYPE_CHECKING:
@@ -33,11 +33,10 @@ def check(
 
 def _fit_so_far(cls: type[AnyDeclared], values: Mapping[str, Any], deferred: Collection[str]) -> bool:
     """Whether what is known is right: every field exists, none is missing, every literal fits."""
-    fields = fields_of(cls)
     written = {*values, *deferred}
-    if not written <= fields.keys() or any(field.is_required and name not in written for name, field in fields.items()):
+    if any(field.is_required and name not in written for name, field in keys_of(cls).items()):
         return False
-    return all(fit(fields[name].annotation, value) is not MISFIT for name, value in values.items() if name not in deferred)
+    return all(type_of_key(cls, name) is not None if name in deferred else admits(cls, name, values[name]) for name in written)
 
 
 def shown(value: Any) -> str:

@@ -55,6 +55,8 @@ class Form:
     ties: list[Tied]
     position: dict[Unit, int]
     """Where each use stands among them."""
+    pasted: frozenset[str] = frozenset()
+    """Names of the file that the class may use, so that no name in it may hide them."""
     name: str = ""
     parameters: list[Named] = field(default_factory=list)
     """The constructor's arguments."""
@@ -64,6 +66,8 @@ class Form:
     """The arguments that `forward` reads."""
     measured: dict[str, Dim] = field(default_factory=dict)
     """Sizes that `forward` reads off its inputs, by name."""
+    told: dict[str, Dim] = field(default_factory=dict)
+    """Sizes that nothing knows before a step gives a tensor that has them: over axes of `values_of` a unit."""
     passed: list[Named] = field(default_factory=list)
     """Sizes that `forward` takes as arguments."""
     wants_device: bool = False
@@ -80,9 +84,10 @@ class Form:
         """What the block itself calls values that differ from use to use: its params, `let` and bound sizes."""
         if self._titles is None:
             self._titles = {}
-            for name in self.first.arguments:  # sizes, then `let`, then params: of two names for the same values, the later is the better one
+            # Sizes come before `let`, and that before params. Of several names for the same values a param's is the best, and of sizes the first.
+            for name in self.first.arguments:
                 values = [unit.arguments.get(name) for unit in self.uses]
-                if all(isinstance(value, Poly) or is_plain(value) for value in values):
+                if all(isinstance(value, Poly) or is_plain(value) for value in values) and not (name.isupper() and key(values) in self._titles):
                     self._titles[key(values)] = name
         return self._titles
 

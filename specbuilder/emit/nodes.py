@@ -21,7 +21,9 @@ class After(Record):
     tensor: str
     """Empty for the node as a whole."""
     code: Expression | None
-    """None takes the tensor away: it is computed from another one."""
+    """None takes the tensor away: `forward` reads another one instead."""
+    instead: str = ""
+    """What it reads instead, for people."""
 
 
 def constructor(node: GraphNode) -> Call | None:
@@ -32,8 +34,8 @@ def constructor(node: GraphNode) -> Call | None:
 def after(node: GraphNode, inits: Mapping[str, Call]) -> Iterator[After]:
     """How its tensors begin, which of them are not trained, and which are computed from another one."""
     for tensor, tie in node.ties.items():
-        if source_of(tie).is_transposed:
-            yield After(tensor, None)
+        if (source := source_of(tie)).is_transposed:
+            yield After(tensor, None, f"{'.'.join(map(str, source.path))}.{source.tensor}, transposed")
     for tensor in (*node.parameters, *node.buffers):
         if tensor not in node.ties and (found := inits.get(node.key(tensor))) is not None:
             yield After(tensor, found)
@@ -51,7 +53,12 @@ def use(node: GraphNode) -> Expression | None:
         return node.source
     if any(source_of(tie).is_transposed for tie in node.ties.values()):
         return _with_transposed(node, node.source.constructor)
-    return node.source.call or call(ITSELF, *(Input(port) for port, arrival in enumerate(node.inputs) if arrival is not None))
+    if node.source.call is not None:
+        return node.source.call
+    return _OF_ONE if len(node.inputs) == 1 else call(ITSELF, *(Input(port) for port, arrival in enumerate(node.inputs) if arrival is not None))
+
+
+_OF_ONE = call(ITSELF, Input())
 
 
 CAN_TRANSPOSE = ("linear", "embedding")

@@ -14,6 +14,7 @@ from specbuilder.catalogue.contract import Argument, Call, Code, Index, Infix, I
 from specbuilder.diagnostics import visible
 from specbuilder.shapes import Poly
 
+_TIGHT = re.compile(r" *(\*\*|//|[*%]) *")
 _SYMBOL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -72,11 +73,15 @@ def _written(argument: Argument | Slice, tensor: Tensors, size: Sizes) -> tuple[
             ends = ["" if end is None else text(end) for end in (argument.start, argument.stop)]
             return ":".join([*ends, *([text(argument.step)] if argument.step is not None else [])]), 0
         case Poly():
-            written = _SYMBOL.sub(lambda match: size(match.group()), str(argument))
+            spaced = _TIGHT.sub(r" \1 ", str(argument))
+            written = _SYMBOL.sub(lambda match: size(match.group()), spaced)
             return written, _ALONE if written.isidentifier() else _COMPARISON
         case tuple():
             inner = ", ".join(map(text, argument))
             return f"({inner},)" if len(argument) == 1 else f"({inner})", _ALONE
+        case str():
+            written = repr(argument)
+            return f'"{written[1:-1]}"' if written[0] == "'" and '"' not in written else written, _ALONE
         case _:
             written = repr(argument)
             return written, _SIGN if written.startswith("-") else _ALONE

@@ -18,9 +18,7 @@ def direct(sizes: Sequence[Dim], shapes: Sequence[Shapes]) -> Dim | None:
     """The axis that is the size, in every copy: `sizes` and `shapes` have one entry a copy."""
     for at, shape in enumerate(shapes[0]):
         for axis, dim in enumerate(shape):
-            if dim == sizes[0] and all(
-                len(copy[at]) > axis and copy[at][axis] == size for size, copy in zip(sizes[1:], shapes[1:], strict=True)
-            ):
+            if dim == sizes[0] and all(len(copy[at]) > axis and copy[at][axis] == size for size, copy in zip(sizes[1:], shapes[1:], strict=True)):
                 return _axis(at, axis)
     return None
 

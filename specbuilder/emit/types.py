@@ -13,6 +13,7 @@ class Types:
 
     def __init__(self, form: Form) -> None:
         self.form = form
+        self._texts: dict[TensorType | None, str] = {}
         self._others: dict[Value, tuple[TensorType | None, ...]] = {}
         if len(form.uses) > 1:
             for values in zip(*(_values(unit) for unit in form.uses), strict=True):
@@ -22,7 +23,9 @@ class Types:
         """`float32[B, out, _, _]`."""
         types = self._others.get(value, ())
         if all(other == value.type for other in types):
-            return str(value.type)
+            if value.type not in self._texts:
+                self._texts[value.type] = str(value.type)
+            return self._texts[value.type]
         known = [type for type in types if type is not None]
         if any(type.rank != known[0].rank for type in known):
             return f"{_dtype(known)}[...]"

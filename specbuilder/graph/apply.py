@@ -12,13 +12,13 @@ from itertools import takewhile
 from typing import Any
 
 from specbuilder.catalogue.contract import Argument as Code
-from specbuilder.catalogue.contract import Call, Expression, Function, Index, Infix, Input, Method, Node, Port, Prefix, Refusal, Slice
+from specbuilder.catalogue.contract import Call, Expression, Function, Index, Infix, Input, Method, Node, Port, Prefix, Refusal, Slice, Source
 from specbuilder.catalogue.declared import fields_of
 from specbuilder.catalogue.fields import check
 from specbuilder.diagnostics import InternalError, did_you_mean
 from specbuilder.graph.operands import FormulaProblem, FormulaProblems, Known, Operand, Tensor, Tensors, named, wrong
 from specbuilder.language.calls import FUNCTIONS
-from specbuilder.language.syntax import List, Name, Tuple
+from specbuilder.language.syntax import List, Literal, Name, Tuple
 from specbuilder.language.tokens import Place
 from specbuilder.records import Record
 from specbuilder.shapes import Dim, DimError, Poly, Requirement, TensorType, at_least
@@ -52,6 +52,7 @@ class Applied(Record):
     """What its ports read, in port order."""
     flops: Dim
     requirements: tuple[Requirement, ...]
+    source: Source
 
 
 # Arguments -----------------------------------------------------------------------------------------------------------
@@ -164,7 +165,7 @@ def apply(cls: type[Function], title: str, bound: Bound, at: Place) -> Applied:
         if isinstance(given, tuple):
             raise _several(cls, title, at)
         requirements = _required(kind, given, types)
-        flops = kind.flops(*types)
+        flops, source = kind.flops(*types), kind.source(*types)
     except Refusal as refusal:
         raise _located(refusal, kind, title, bound, read, at) from None
     except DimError as error:
@@ -174,7 +175,7 @@ def apply(cls: type[Function], title: str, bound: Bound, at: Place) -> Applied:
     except Exception as error:
         raise InternalError("infer", f"the rule of `{cls.kind}` failed: {error!r}") from error
     tensors = {port: tuple(tensor for tensor, _ in arguments) for port, arguments in read.items()}
-    return Applied(kind, given, types, tensors, flops, requirements)
+    return Applied(kind, given, types, tensors, flops, requirements, source)
 
 
 def _instance(cls: type[Function], title: str, bound: Bound, at: Place) -> Function:
@@ -189,7 +190,7 @@ def _instance(cls: type[Function], title: str, bound: Bound, at: Place) -> Funct
     for problem in problems:
         name, *steps = problem.location
         argument = written.get(str(name))
-        place = at if argument is None else _part(argument.place, steps)
+        place = at if argument is None else _characters(_part(argument.place, steps), problem.part)
         code, message, help = problem.code, problem.message, problem.help
         size = _size(values.get(str(name)))
         if size is not None:
@@ -205,6 +206,13 @@ def _part(place: Place, steps: Sequence[str | int]) -> Place:
             break
         place = place.items[step]
     return place
+
+
+def _characters(place: Place, part: tuple[int, int] | None) -> Place:
+    """Some characters of a text, where it is written out without escapes; else all of it."""
+    if part is None or not isinstance(place, Literal) or not isinstance(place.value, str) or place.end - place.start != len(place.value) + 2:
+        return place
+    return place._replace(start=place.start + 1 + part[0], end=place.start + 1 + part[1])
 
 
 def _size(value: Any) -> Poly | None:
@@ -230,10 +238,10 @@ def _types(port: Port, tensors: Sequence[Tensor]) -> TensorType | tuple[TensorTy
 
 
 def _several(cls: type[Node], title: str, at: Place) -> FormulaProblems:
-    names = " and ".join(f"`{name}`" for name in cls.outputs) if len(cls.outputs) > 1 else "a list"
+    names = f"several tensors, {' and '.join(f'`{name}`' for name in cls.outputs)}" if len(cls.outputs) > 1 else "a list of tensors"
     port = cls.outputs[0] if len(cls.outputs) > 1 else "0"
     help = f"make it a node of its own with a `name`, and write `name.{port}`"
-    return wrong("SB0303", f"`{title}` gives several tensors, {names}, and a formula has no name for them", at, help)
+    return wrong("SB0303", f"`{title}` gives {names}, and a formula has no name for them", at, help)
 
 
 def _required(kind: Function, given: TensorType, types: tuple[Any, ...]) -> tuple[Requirement, ...]:
@@ -256,7 +264,7 @@ def _located(
     """A refusal at the argument to blame, in the words of the formula."""
     arguments = read.get(refusal.port or "", ())
     if refusal.field is not None and refusal.field in bound.fields:
-        place = bound.fields[refusal.field].place
+        place = _characters(bound.fields[refusal.field].place, refusal.part)
     else:
         place = arguments[min(refusal.item or 0, len(arguments) - 1)][1] if arguments else at
     blamed = arguments or [found for each in read.values() for found in each]
@@ -271,7 +279,14 @@ def _in_a_formula(refusal: Refusal) -> str | None:
         return "convert it: `float32(...)`"
     if refusal.help is None or "from:" in refusal.help:
         return None
-    return re.sub(r"`cast: (\w+)`", r"`\1(...)`", refusal.help)
+    help = refusal.help
+    for use, formula in _AS_FORMULA:
+        help = re.sub(use, formula, help)
+    return help
+
+
+_AS_FORMULA = ((r"`cast: (\w+)`", r"`\1(...)`"), (r"`gt: (\d+)`", r"`x > \1`"))
+"""How the uses of kinds that helps suggest are written in a formula."""
 
 
 # Code ----------------------------------------------------------------------------------------------------------------
@@ -279,7 +294,7 @@ def _in_a_formula(refusal: Refusal) -> str | None:
 
 def source_of(applied: Applied, title: str, at: Place) -> Expression:
     """The code of the call, with that of its arguments in the places of what arrives. What is computed is never written twice."""
-    own = applied.kind.source(*applied.types)
+    own = applied.source
     if not isinstance(own, Expression):
         raise wrong("SB0303", f"`{title}` becomes a module, which has no place in a formula", at, "make it a node of its own with a `name`")
     by_port = tuple(applied.tensors.values())

@@ -16,7 +16,7 @@ from typing import Any
 
 from specbuilder.catalogue import demands, lookup
 from specbuilder.catalogue.contract import Node, Refusal
-from specbuilder.catalogue.declared import MISFIT, fields_of, fit
+from specbuilder.catalogue.declared import admits, fields_of
 from specbuilder.catalogue.fields import shown
 from specbuilder.diagnostics import Diagnostics, Related
 from specbuilder.graph.bind import bind
@@ -34,7 +34,7 @@ from specbuilder.graph.place import Place
 from specbuilder.graph.scope import NAMELESS, Named, Output, Produced, ReferenceProblem, Scope, is_index
 from specbuilder.graph.size import Sizes
 from specbuilder.graph.variables import Variables
-from specbuilder.graph.wire import Wiring, each
+from specbuilder.graph.wire import Wiring, each, first_reference
 from specbuilder.language.blocks import BlockKind
 from specbuilder.language.nodes import check_name, with_arguments
 from specbuilder.language.tree import (
@@ -400,7 +400,6 @@ class _Walk:
         """The fields of a use with their values; None when one of them cannot be had, which has been told."""
         values: dict[str, Any] = {}
         is_whole = True
-        fields = fields_of(cls)
         for name, entry in use.fields.items():
             if isinstance(entry.value, (NodeArgument, NodesArgument)):
                 values[name] = entry.value if entry.value.place is not None else entry.value.replace(place=place)
@@ -410,8 +409,8 @@ class _Walk:
             except Undefined:
                 is_whole = False
                 continue
-            wanted = fields.get(cls.primary if name == PRIMARY and cls.primary else name)
-            if isinstance(values[name], Poly) and (wanted is None or fit(wanted.annotation, values[name]) is MISFIT):
+            key = cls.primary if name == PRIMARY and cls.primary else name
+            if isinstance(values[name], Poly) and not admits(cls, key, values[name]):
                 message = f"`{name or cls.primary}` must be known when the network is built, but `{values[name]}` depends on what arrives"
                 self.findings.error("SB0505", message, entry.span)
                 is_whole = False
@@ -623,15 +622,17 @@ class _Walk:
         return produced
 
     def _compute(self, node: NodeTree, body: ComputeTree, path: Path, place: Place, carried: Output | None) -> Produced:
-        """A formula. It names what it reads itself; in a repeat, `prev` is the copy before."""
+        """A formula. It names what it reads itself; in a repeat, what it names first is the copy before."""
         if node.reads is not None:
             help = "write its name into the formula"
             self.findings.error("SB0303", "a formula names what it reads itself", node.reads.span, help=help)
         if body.formula is None:
             return unknown(path, ("",))
 
+        first = first_reference(body)
+
         def tensors(text: str) -> tuple[Value, ...]:
-            values = each(carried) if carried is not None and text in ("prev", "input") else place.scope.resolve(text).values
+            values = each(carried) if carried is not None and text == first else place.scope.resolve(text).values
             self.wiring.used.update(values)
             return values
 

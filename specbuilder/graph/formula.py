@@ -8,11 +8,11 @@ told here (`subscript`). What is known while the network is built is computed no
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any
 
 from specbuilder.catalogue import lookup
 from specbuilder.catalogue.contract import Argument as CodeArgument
-from specbuilder.catalogue.contract import Code, Expression, Function, Index, Infix, Input, Layer, Node, Port, Prefix, Refusal
+from specbuilder.catalogue.contract import Code, Expression, Function, Index, Infix, Input, Layer, Node, Port, Prefix, Refusal, Remark
 from specbuilder.catalogue.contract import Slice as CodeSlice
 from specbuilder.graph.apply import Applied, Argument, Bound, apply, bind, source_of
 from specbuilder.graph.graph import Value
@@ -68,9 +68,9 @@ OPERATORS = {
 """The kind that each operator on tensors is."""
 PREFIXES = {"-": "neg", "not": "logical_not", "~": "logical_not"}
 
-_Found = TypeVar("_Found")
+_MISTAKES = (FormulaProblems, ExpressionError, Undefined)
+"""What a rule raises; of what is undefined, the reason has been told."""
 
-_MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _OF_BOOLEANS = {"and": "&", "or": "|", "not": "~", "~": "~"}
 _WITH_NUMBERS = OPERATORS.keys() - {"and", "or"}
 _TO_THE_LEFT = frozenset(("+", "-", "*", "/", "//", "%", "&", "|"))
@@ -89,6 +89,9 @@ class Computed(Record):
     flops: Dim
     requirements: tuple[Requirement, ...]
     helpers: tuple[str, ...]
+    remarks: tuple[Remark, ...]
+    measured: tuple[str, ...]
+    """The kinds in it that torch was asked about."""
 
 
 class Computation(Node):
@@ -98,8 +101,11 @@ class Computation(Node):
     computed: Computed
 
     def __init__(self, computed: Computed) -> None:
-        # `inputs` and `helpers` are facts of a class elsewhere; here each instance has its own.
+        # `inputs` and the like are facts of a class elsewhere; here each instance has its own.
         self.__dict__.update(computed=computed, inputs=computed.ports, helpers=computed.helpers)
+
+    def remarks(self, *types: Any, **_: Any) -> tuple[Remark, ...]:
+        return self.computed.remarks
 
     def infer(self, *types: Any, **_: Any) -> TensorType:
         return self.computed.type
@@ -145,6 +151,8 @@ class _Reading:
         self.arrivals: dict[Value, tuple[int, str]] = {}
         self.requirements: list[Requirement] = []
         self.helpers: dict[str, None] = {}
+        self.remarks: dict[Remark, None] = {}
+        self.measured: dict[str, None] = {}
         self.flops: Dim = 0
 
     def computed(self, result: Tensor) -> Computed:
@@ -156,6 +164,8 @@ class _Reading:
             flops=self.flops,
             requirements=tuple(self.requirements),
             helpers=tuple(self.helpers),
+            remarks=tuple(self.remarks),
+            measured=tuple(self.measured),
         )
 
     # The tree ---------------------------------------------------------------------------------------------------------
@@ -167,28 +177,31 @@ class _Reading:
         while isinstance(node, Binary | Subscript):
             pending.append(node)
             node = node.left if isinstance(node, Binary) else node.value
-        found = self._told(lambda: self._leaf(node), node)
-        while pending:
-            outer, inner = pending.pop(), found
-            found = self._told(lambda outer=outer, inner=inner: self._outer(outer, inner), outer)
-        return found
+        found: Operand = UNKNOWN
+        at: Tree = node
+        while True:
+            # Tried here rather than around each rule, so that nesting costs three frames a level: the walk around it may be deep as well.
+            try:
+                found = self._within_bounds(self._outer(at, found) if isinstance(at, Binary | Subscript) else self._leaf(at), at)
+            except _MISTAKES as mistake:
+                found = self._noted(mistake)
+            if not pending:
+                return found
+            at = pending.pop()
 
-    def _told(self, rule: Callable[[], _Found], node: Tree) -> _Found | Unknown:
-        """What the rule finds; a mistake is noted instead."""
-        try:
-            made = rule()
-            if isinstance(made, Tensor) and made.depth > DEEPEST:
-                # Whoever writes the code, and Python when it reads it, goes as deep as the code does.
-                help = "make a part of it a node of its own with a `name`"
-                raise wrong("SB0601", f"a formula applies at most {DEEPEST} operations to one tensor", node, help)
-            return made
-        except FormulaProblems as found:
-            self.problems += found.problems
-        except ExpressionError as error:
-            self.problems.append(FormulaProblem("SB0501", error.message, error.start, error.end, help_of(error)))
-        except Undefined:
-            pass
+    def _noted(self, mistake: Exception) -> Unknown:
+        if isinstance(mistake, FormulaProblems):
+            self.problems += mistake.problems
+        elif isinstance(mistake, ExpressionError):
+            self.problems.append(FormulaProblem("SB0501", mistake.message, mistake.start, mistake.end, help_of(mistake)))
         return UNKNOWN
+
+    def _within_bounds(self, found: Operand, node: Tree) -> Operand:
+        if isinstance(found, Tensor) and found.depth > DEEPEST:
+            # Whoever writes the code, and Python when it reads it, goes as deep as the code does.
+            help = "make a part of it a node of its own with a `name`"
+            raise wrong("SB0601", f"a formula applies at most {DEEPEST} operations to one tensor", node, help)
+        return found
 
     def _leaf(self, node: Tree) -> Operand:
         match node:
@@ -214,7 +227,7 @@ class _Reading:
         return self._binary(node, inner) if isinstance(node, Binary) else self._subscript(node, inner)
 
     def _list(self, node: Tuple | List) -> Operand:
-        items = [self.of(item) for item in node.items]
+        items = list(map(self.of, node.items))
         if any(isinstance(item, Unknown) for item in items):
             return UNKNOWN
         if all(isinstance(item, Known) for item in items):
@@ -330,9 +343,9 @@ class _Reading:
             if not (isinstance(each.operand, Known) and _is_number(each.operand.value) and sign in _WITH_NUMBERS):
                 self._tensor(sign, each.operand, each.place)
         if isinstance(left.operand, Known):
-            # A number on the left promotes as one on the right does, so that the rule of the kind may be asked the other way round.
+            # A number on the left gives the type that it gives on the right, so that the rule of the kind may be asked the other way round.
             arguments = (right, left.replace(operand=_as_divisor(_as_number(left.operand))))
-            applied, cls = self._operation(OPERATORS[_MIRRORED.get(sign, sign)], sign, arguments, node)
+            applied, cls = self._operation(OPERATORS[sign], sign, arguments, node)
         else:
             applied, cls = self._operation(OPERATORS[sign], sign, (left, right.replace(operand=_as_number(right.operand))), node)
         return self._joined(sign, applied, cls, left.operand, right.operand, node)
@@ -359,7 +372,7 @@ class _Reading:
 
     def _call(self, node: Call) -> Operand:
         name = node.function.text
-        positional = [Argument(self.of(argument), argument) for argument in node.arguments]
+        positional = list(map(Argument, map(self.of, node.arguments), node.arguments))
         keywords = [(keyword, Argument(self.of(argument), argument)) for keyword, argument in node.keywords]
         given = [*positional, *(argument for _, argument in keywords)]
         cls = self._function("cast" if name in DTYPES else name, node.function, name, given)
@@ -391,13 +404,16 @@ class _Reading:
         self.flops = self.flops + applied.flops
         self.requirements += applied.requirements
         self.helpers.update(dict.fromkeys(applied.kind.helpers))
+        self.remarks.update(dict.fromkeys(applied.kind.remarks(*applied.types)))
+        if applied.kind.is_measured:
+            self.measured[applied.kind.kind] = None
         return applied
 
     # Indexing ---------------------------------------------------------------------------------------------------------
 
     def _subscript(self, node: Subscript, inner: Operand) -> Operand:
         places = node.key.items if isinstance(node.key, Tuple) else (node.key,)
-        keys = [self._told(lambda place=place: self._key(place), place) for place in places]
+        keys = [self._key_of(place) for place in places]
         if isinstance(inner, Unknown):
             return UNKNOWN
         if isinstance(inner, Known):
@@ -417,6 +433,12 @@ class _Reading:
         self.requirements += given.requirements
         depth = 1 + max(inner.depth, *(key.depth for key in found))
         return Tensor(given.type, Index(inner.source, tuple(key.code for key in found)), inner.value, depth)
+
+    def _key_of(self, node: Tree) -> _Key | Unknown:
+        try:
+            return self._key(node)
+        except _MISTAKES as mistake:
+            return self._noted(mistake)
 
     def _key(self, node: Tree) -> _Key | Unknown:
         if isinstance(node, Rest):

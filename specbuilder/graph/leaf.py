@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from specbuilder.catalogue.contract import Attribute, Node, Refusal
-from specbuilder.diagnostics import Diagnostics, InternalError, Span
+from specbuilder.diagnostics import Diagnostics, InternalError, Span, did_you_mean
 from specbuilder.graph.freezing import frozen_tensors
 from specbuilder.graph.graph import Arrival, GraphNode, Path, Tie, Value
 from specbuilder.graph.growing import Growing, same_weights
@@ -19,8 +19,11 @@ from specbuilder.graph.place import Place
 from specbuilder.graph.scope import Produced, is_index
 from specbuilder.graph.wire import each
 from specbuilder.language.tree import NodeTree, Reference
-from specbuilder.language.values import Undefined, resolve
+from specbuilder.language.values import Undefined, resolve, text_at
 from specbuilder.shapes import DimError, Poly, Requirement, TensorType, at_least
+
+MOST_LISTED = 500
+"""How many nodes are looked through for a name to suggest."""
 
 
 class Leaves:
@@ -39,6 +42,8 @@ class Leaves:
             outputs = given if isinstance(given, tuple) else (given,)
             self.require(kind.kind, outputs, kind.requirements(*types))
             parameters, buffers, source = kind.parameters(*types), kind.buffers(*types), kind.source(*types)
+            for remark in kind.remarks(*types):
+                self.diagnostics.warning(remark.code, remark.message, node.span, help=remark.help)
         except Refusal as refusal:
             return self.refuse(refusal, node, kind, arrivals, path)
         except DimError as error:
@@ -136,8 +141,8 @@ class Leaves:
         if other is None and steps and place.scope.may_be_nameless(steps[0]):
             return None
         if other is None or name not in other.parameters:
-            known = [node.key(each) for node in self.growing.nodes[:2000] for each in node.parameters]
-            help = f"such as `{known[0]}`" if known else None
+            known = [node.key(each) for node in self.growing.nodes[:MOST_LISTED] for each in node.parameters]
+            help = did_you_mean(text, known) or (f"such as `{known[0]}`" if known else None)
             self.diagnostics.error("SB0301", f"no earlier node has a parameter `{text}`", reference.span, help=help)
             return None
         mine, theirs = made.parameters[tensor].shape, other.parameters[name].shape
@@ -187,7 +192,8 @@ def _blamed(refusal: Refusal, kind: Node, arrivals: tuple[Arrival, ...]) -> Valu
 def _blame_span(refusal: Refusal, node: NodeTree) -> Span:
     fields = getattr(node.body, "fields", {})
     if refusal.field is not None and refusal.field in fields:
-        return fields[refusal.field].span
+        written = fields[refusal.field]
+        return written.span if refusal.part is None or written.is_deferred else text_at(written.node, (), *refusal.part)
     reads = node.reads
     if refusal.port is not None and reads is not None:
         if reads.named and refusal.port in reads.named:

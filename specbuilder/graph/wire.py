@@ -13,7 +13,8 @@ from specbuilder.diagnostics import Diagnostics, Related, Span, did_you_mean
 from specbuilder.graph.graph import Arrival, Value
 from specbuilder.graph.place import Place
 from specbuilder.graph.scope import Found, Output, ReferenceProblem
-from specbuilder.language.tree import From, NodeTree, Reference
+from specbuilder.language.syntax import Dotted
+from specbuilder.language.tree import ComputeTree, From, NodeTree, Reference
 from specbuilder.language.values import Undefined, resolve
 
 ByPort = dict[str, Arrival]
@@ -79,6 +80,9 @@ class Wiring:
     def first(self, node: NodeTree, place: Place) -> Output:
         """What an absent node stands for: its first input."""
         reads = node.reads
+        if isinstance(node.body, ComputeTree) and (named := first_reference(node.body)) is not None:
+            found = self.find(Reference(named, node.span), place)
+            return Value(("absent",), None) if found is None else found.output
         first = reads.ordered[:1] if reads and reads.ordered else next(iter(reads.named.values()), ())[:1] if reads and reads.named else ()
         found = self.find(first[0], place) if first else self._before(node, place)
         return Value(("absent",), None) if found is None else found.output
@@ -203,6 +207,14 @@ class Wiring:
     def report(self, problem: ReferenceProblem, span: Span) -> None:
         related = (Related(span=problem.related[0], message=problem.related[1]),) if problem.related else ()
         self.diagnostics.error(problem.code, problem.message, span, help=problem.help, related=related)
+
+
+def first_reference(body: ComputeTree) -> str | None:
+    """What a formula names first: its first input. None where a part of that name is an expression."""
+    found = body.formula.references[0] if body.formula is not None and body.formula.references else None
+    if isinstance(found, Dotted):
+        return ".".join(map(str, found.parts)) if all(isinstance(part, str) for part in found.parts) else None
+    return found.text if found is not None else None
 
 
 def each(arrival: Arrival) -> tuple[Value, ...]:

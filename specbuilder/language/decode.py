@@ -7,6 +7,7 @@ resolve names and knows nothing of shapes: that is the walk.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
 
 from specbuilder.catalogue import lookup
 from specbuilder.catalogue.declared import fields_of
@@ -46,6 +47,9 @@ from specbuilder.language.values import entry, part, placed, read, report
 from specbuilder.language.vocabulary import Vocabulary
 from specbuilder.shapes import DimError, TensorType, parse_type
 
+if TYPE_CHECKING:
+    from specbuilder.language.maps import Layout
+
 Keys = Mapping[str, tuple[Scalar, Node]]
 
 
@@ -70,6 +74,7 @@ def decode(document: Document, diagnostics: Diagnostics) -> SpecTree | None:
         data=_data(keys, diagnostics),
         train=_train(keys, diagnostics),
         expect=_expect(keys, diagnostics),
+        maps=_maps(keys, diagnostics) if "maps" in keys else {},
     )
     if tree.train is not None and tree.data is None and "data" not in keys:
         diagnostics.error("SB0202", "`train` needs `data` beside it", tree.train.span, help="add `data:` with a dataset and a `batch_size`")
@@ -170,6 +175,14 @@ def _variables(keys: Keys, diagnostics: Diagnostics) -> Mapping[str, Entry]:
         if check_name(str(key.value), key.span, diagnostics, is_attribute=False):
             found[str(key.value)] = entry(key.span, value, diagnostics)
     return found
+
+
+def _maps(keys: Keys, diagnostics: Diagnostics) -> Mapping[str, Layout]:
+    from specbuilder.language.maps import decode_maps
+
+    key, node = keys["maps"]
+    variables = keys["vars"][1] if "vars" in keys else None
+    return decode_maps(key.span, node, diagnostics, tuple(variables.keys()) if isinstance(variables, MappingNode) else ())
 
 
 # model ---------------------------------------------------------------------------------------------------------------

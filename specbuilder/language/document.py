@@ -14,6 +14,9 @@ from typing import Any
 from specbuilder.diagnostics import Source, Span
 from specbuilder.records import Record
 
+OPTION = "--set"
+"""What messages call the text of an option: the source of every node that `--set` put into a document."""
+
 
 class Broken:
     """Stands for a value that cannot be read. That has been told, so whoever needs it stays quiet."""

@@ -77,7 +77,8 @@ def _node(item: Node, vocabulary: Vocabulary, diagnostics: Diagnostics) -> NodeT
         reads=_from(*keys["from"], diagnostics) if "from" in keys else None,
         when=entries.get("when"),
         repeat=entries.get("repeat"),
-        each=entries.get("each"),
+        # Both are one mistake, which has been told: what follows is of a repeat.
+        each=entries.get("each") if "repeat" not in entries else None,
         is_shared=_is_shared(keys, diagnostics),
         merge=_merge(keys, vocabulary, diagnostics),
         init=decode_init(keys["init"][0].span, keys["init"][1], diagnostics) if "init" in keys else None,

@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping as MappingOf
 
 from specbuilder.diagnostics import Diagnostics, Source, Span, SpecError
-from specbuilder.language.document import Document, Mapping, Node, Scalar, Sequence, with_value
+from specbuilder.language.document import OPTION, Document, Mapping, Node, Scalar, Sequence, with_value
 from specbuilder.language.paths import NoPlace, find, steps_of
 from specbuilder.language.read import read_value
 from specbuilder.language.var_types import keeps_type
-
-OPTION = "--set"
-"""What messages call the text of the option."""
 
 
 class OwnOption(str):

@@ -21,7 +21,7 @@ from typing import Any, get_args
 from specbuilder.catalogue import lookup
 from specbuilder.catalogue.contract import Example, Family, Kind, Transform
 from specbuilder.catalogue.contract import Node as NodeKind
-from specbuilder.catalogue.declared import Declared, FieldFacts, fields_of
+from specbuilder.catalogue.declared import Declared, FieldFacts, fields_of, keys_of, type_of_key
 from specbuilder.catalogue.explain import describe, model_of
 from specbuilder.language.settings import STRUCTURAL, TRAIN_KINDS, TRANSFORM_LISTS, DataSettings, TrainSettings
 from specbuilder.language.variants import ALL
@@ -48,6 +48,7 @@ def make_schema() -> Schema:
             "vars": _variables(),
             "variants": _variants(),
             "blocks": _blocks(),
+            "maps": _maps(),
             "model": _model(),
             "data": _data(),
             "train": _train(),
@@ -107,6 +108,33 @@ def _variants() -> Schema:
         "propertyNames": {**_name(), "not": {"const": ALL}},
         "additionalProperties": {"type": "object", "propertyNames": _name()},
         **_documented("Sizes of the network by name: what each sets in `vars`. `{}` is the network as it stands. Chosen by `--variant`."),
+    }
+
+
+def _maps() -> Schema:
+    path: Schema = {"type": "string", "minLength": 1}
+    dropped = {
+        **_joined([path, {"type": "array", "items": path}]),
+        **_documented("Tensors of the checkpoint that are not wanted: a path, or several."),
+    }
+    entry = {
+        "type": "object",
+        "properties": {
+            "from": {**path, **_documented("A path in the checkpoint and all under it: `layer{i}.conv1`, `{rest**}` for any number of steps.")},
+            "to": {**path, **_documented("What it is called in this network: `stages.$(i - 1).$rest`.")},
+            "transpose": {"type": "boolean", "default": False, **_documented("Whether matrices stand the other way round.")},
+            "drop": dropped,
+        },
+        "additionalProperties": False,
+        "if": {"required": ["drop"]},
+        "then": {"maxProperties": 1},
+        "else": {"required": ["from", "to"]},
+    }
+    return {
+        "type": "object",
+        "propertyNames": _name(),
+        "additionalProperties": {"type": "array", "items": entry},
+        **_documented("Layouts of other models' checkpoints, by name; the first entry that fits a tensor says where it goes."),
     }
 
 
@@ -427,7 +455,7 @@ def _kind(cls: type[Kind]) -> Schema:
     """What stands behind a kind: its fields, the value of its primary field, or nothing where no field is required."""
     raw = model_of(cls).model_json_schema()
     required = _required(cls)
-    fields = {"type": "object", "properties": _fields(cls, raw), **({"required": required} if required else {}), "additionalProperties": False}
+    fields = {"type": "object", "properties": _fields(cls, raw), **({"required": required} if required else {}), **_other_keys(cls, raw)}
     parts = [fields]
     if cls.primary is not None:
         primary = _parts(raw["properties"][cls.primary], raw)
@@ -438,13 +466,22 @@ def _kind(cls: type[Kind]) -> Schema:
     return {"title": cls.kind, **_explained(cls), **_joined(parts)}
 
 
+def _other_keys(cls: type[Kind], raw: Schema) -> Schema:
+    """What stands under the keys that are no fields."""
+    if cls.extra is None:
+        return {"additionalProperties": False}
+    field = fields_of(cls)[cls.extra]
+    words = {**_documented(f"{field.description} ({describe(type_of_key(cls, ''))})")}
+    return {"propertyNames": _name(), "additionalProperties": {**_value(raw["properties"][cls.extra]["additionalProperties"], raw), **words}}
+
+
 def _required(cls: type[Declared]) -> list[str]:
-    return [name for name, info in fields_of(cls).items() if info.is_required]
+    return [name for name, info in keys_of(cls).items() if info.is_required]
 
 
 def _fields(cls: type[Declared], raw: Schema, docs: Mapping[str, str] | None = None) -> Schema:
     """The fields of a class; `docs` are descriptions that it keeps elsewhere."""
-    return {name: _field(info, raw["properties"][name], raw, (docs or {}).get(name)) for name, info in fields_of(cls).items()}
+    return {name: _field(info, raw["properties"][name], raw, (docs or {}).get(name)) for name, info in keys_of(cls).items()}
 
 
 def _field(info: FieldFacts, written: Schema, raw: Schema, doc: str | None) -> Schema:

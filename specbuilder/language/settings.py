@@ -69,13 +69,13 @@ TRAIN_KINDS: Mapping[str, Literal["loss", "optimizer", "schedule", "metric"]] = 
     "metrics": "metric",
 }
 
-SPEC_KEYS = ("specbuilder", "name", "description", "include", "vars", "variants", "blocks", "model", "data", "train", "expect")
+SPEC_KEYS = ("specbuilder", "name", "description", "include", "vars", "variants", "blocks", "maps", "model", "data", "train", "expect")
 MODEL_KEYS = ("inputs", "where", "init", "nodes", "outputs")
 STRUCTURAL = ("name", "from", "when", "repeat", "each", "shared", "merge", "init", "tie", "freeze", "type")
 """Keys that stand beside a kind in a node; no kind and no field has one of these names."""
 
 PLANNED: Mapping[str, tuple[str, ...]] = {
-    "spec": ("maps", "models", "scale", "memory"),
+    "spec": ("models", "scale", "memory"),
     "model": ("pretrained", "adapters", "use", "variant", "vars", "frozen"),
     "data": ("sources", "split_by", "micro_batch_size", "repeats", "bucket", "pad", "feed", "workers", "fingerprint"),
     "train": (

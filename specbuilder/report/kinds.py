@@ -8,7 +8,7 @@ from typing import Any
 
 from specbuilder.catalogue import lookup
 from specbuilder.catalogue.contract import Family, Kind, Layer, Node
-from specbuilder.catalogue.declared import FieldFacts, fields_of
+from specbuilder.catalogue.declared import FieldFacts, fields_of, keys_of, type_of_key
 from specbuilder.catalogue.explain import describe
 
 TITLES: dict[Family, str] = {
@@ -42,7 +42,9 @@ def page(kind: type[Kind]) -> str:
     """Everything about one kind: what it does, its fields, ports, examples with results, and where it is stricter than torch."""
     what = "layer" if issubclass(kind, Layer) else "function" if kind.family == "node" else kind.family
     lines = [f"{kind.kind}  ({what}{f', {kind.torch_name}' if kind.torch_name else ''})", "", *_indented(inspect.getdoc(kind) or "")]
-    fields = [_field(kind, name, info) for name, info in fields_of(kind).items()]
+    fields = [_field(kind, name, info) for name, info in keys_of(kind).items()]
+    if kind.extra is not None:
+        fields.append(("...", f"{describe(type_of_key(kind, ''))}; any other key; {fields_of(kind)[kind.extra].description}"))
     if fields:
         wide = max(len(name) for name, _ in fields)
         lines += ["", "Fields", *(f"  {name.ljust(wide)}  {words}" for name, words in fields)]

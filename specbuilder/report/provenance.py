@@ -14,11 +14,10 @@ from typing import Any
 
 from specbuilder.diagnostics import Diagnostics, Related, Source, Span, range_as_json, render_places
 from specbuilder.graph.variables import Variables
-from specbuilder.language.document import Document, Node, Scalar, plain
+from specbuilder.language.document import OPTION, Document, Node, Scalar, plain
 from specbuilder.language.document import Mapping as MappingNode
 from specbuilder.language.document import Sequence as SequenceNode
 from specbuilder.language.expressions import Expression, ExpressionError, Template, evaluate
-from specbuilder.language.override import OPTION
 from specbuilder.language.paths import Facts, Found, NoPlace, find, steps_of
 from specbuilder.language.syntax import Binary, Conditional, Literal, Name, Slice
 from specbuilder.language.tree import Deferred, Value

@@ -9,6 +9,7 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -16,8 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from specbuilder.catalogue.contract import Loss, Node
-from specbuilder.catalogue.declared import fields_of
-from specbuilder.shapes import TensorType
+from specbuilder.catalogue.declared import fields_of, keys_of
+from specbuilder.shapes import Poly, TensorType
 from tests.contract.witness import INFERRED, Arriving
 
 SETTLED = ("float32", "float32", "float32", "float64", "float16", "bfloat16")
@@ -41,6 +42,10 @@ def _text(each: Arriving) -> str:
     return "nothing" if each is None else f"[{', '.join(map(str, each))}]" if isinstance(each, tuple) else str(each)
 
 
+ALWAYS = {"other", "exponent"}
+"""Fields that are drawn although they may be left out."""
+
+
 @st.composite
 def uses(draw: DrawFn, kind: type[Node]) -> Use:
     spoil = draw(
@@ -51,8 +56,11 @@ def uses(draw: DrawFn, kind: type[Node]) -> Use:
     arriving = draw(_layout(kind))
     if spoil and spoil not in ("field", "far"):
         arriving = draw(_spoiled(arriving, spoil))
-    fields = {name: draw(_field(kind, name, arriving)) for name, info in fields_of(kind).items() if info.is_required or draw(st.integers(0, 3))}
-    if spoil == "field" and (bounded := [name for name in fields_of(kind) if _bounds(_annotation(kind, name))]):
+    fields = draw(WHOLE[kind.kind](arriving)) if kind.kind in WHOLE else {}
+    for name, info in keys_of(kind).items():
+        if name not in fields and (info.is_required or name in ALWAYS or draw(st.integers(0, 3))):
+            fields[name] = draw(_field(kind, name, arriving))
+    if spoil == "field" and (bounded := [name for name in keys_of(kind) if _bounds(_annotation(kind, name))]):
         name = draw(st.sampled_from(bounded))
         fields[name] = draw(st.sampled_from(_outside(_annotation(kind, name))))
     if spoil == "far":
@@ -124,6 +132,8 @@ def _values(annotation: Any, metadata: Sequence[Any] = ()) -> SearchStrategy[Any
         return st.tuples(*map(_values, args))
     if annotation is type(None):
         return st.none()
+    if annotation is Poly:
+        return st.nothing()
     if annotation is bool:
         return st.booleans()
     if annotation is int:
@@ -203,6 +213,121 @@ def _number(_: tuple[Arriving, ...]) -> SearchStrategy[Any]:
     return st.sampled_from([None, None, 1, 2, -3, 0.5, 300, 0])
 
 
+def _second(arriving: tuple[Arriving, ...], numbers: Sequence[float]) -> SearchStrategy[Any]:
+    """The second operand as a number where it is no tensor."""
+    return st.sampled_from([*numbers, None]) if arriving[1] is None else st.sampled_from([None] * 9 + [2])
+
+
+def _asserted(x: Arriving) -> SearchStrategy[Any]:
+    assert isinstance(x, TensorType)
+    return st.sampled_from([None, None, None, *(x.shape[-1:] * 2), 5])
+
+
+def _sections(arriving: tuple[Arriving, ...]) -> SearchStrategy[Any]:
+    return st.one_of(st.integers(1, 4), st.lists(st.integers(1, 3), min_size=1, max_size=3).map(tuple), st.sampled_from([(2, 0), (1, 1), (2, 1)]))
+
+
+SECOND_IS_NUMBER = ("floor_divide", "remainder", "eq", "ne", "lt", "le", "gt", "ge")
+UPSAMPLED = {rank: ["linear"] for rank in range(4)} | {4: ["bilinear", "bicubic"]} | {rank: ["trilinear"] for rank in (5, 6, 7)}
+
+
+@st.composite
+def _pattern(draw: DrawFn, arriving: tuple[Arriving, ...], kind: str) -> dict[str, Any]:
+    """A pattern that suits what arrives, or nearly so."""
+    sizes: dict[str, int] = {}
+    left = [draw(_group("abcdefgh"[at], int(str(size)), sizes)) for at, size in enumerate(_first(arriving).shape)]
+    right = list(draw(st.permutations([name for group in left for name in group if name.isidentifier()])))
+    if kind == "einops_reduce":
+        right = right[draw(st.integers(0, len(right))) :]
+    if kind == "einops_repeat":
+        new = draw(st.sampled_from(({}, {"n": 2}, {"n": 3, "m": 1})))
+        for name in (*new, *draw(st.sampled_from(((), ("2",))))):
+            right.insert(draw(st.integers(0, len(right))), name)
+        sizes |= new
+    groups: list[list[str]] = []
+    while right:
+        count = draw(st.integers(1, 3))
+        groups.append(right[:count])
+        right = right[count:]
+    if draw(st.sampled_from((False, False, True))):
+        groups.insert(draw(st.integers(0, len(groups))), draw(st.sampled_from((["1"], []))))
+    text = f"{_side(left)} -> {_side(groups)}"
+    spoilt = draw(st.sampled_from((text, text, text, *_mistaken(text))))
+    return {"pattern": spoilt, **({"z": 2} if draw(st.integers(0, 9)) == 0 else {}), **sizes}
+
+
+@st.composite
+def _group(draw: DrawFn, name: str, size: int, sizes: dict[str, int]) -> list[str]:
+    """What the pattern calls an axis; sizes that must be said are added to `sizes`."""
+    how = draw(st.sampled_from(("one", "one", "split", "unit", "wrong")))
+    if how == "unit" and size == 1:
+        return draw(st.sampled_from((["1"], [])))
+    if how not in ("split", "wrong"):
+        return [name]
+    inner = [f"{name}1", f"{name}2"] if draw(st.booleans()) else [f"{name}2", f"{name}1"]
+    sizes[f"{name}1"] = draw(st.integers(1, 3) if how == "wrong" else st.sampled_from([each for each in (1, 2, 3) if size % each == 0]))
+    return inner
+
+
+def _side(groups: Sequence[Sequence[str]]) -> str:
+    return " ".join(group[0] if len(group) == 1 else f"({' '.join(group)})" for group in groups)
+
+
+def _mistaken(text: str) -> list[str]:
+    """The pattern with something wrong, or nearly so."""
+    return [
+        f"{text} z",
+        text.replace("a", "", 1),
+        f"{text} a",
+        f"... {text.replace('-> ', '-> ... ')}",
+        text.replace("a", "A"),
+        text.replace("(", "((", 1),
+    ]
+
+
+EQUATIONS = (
+    "ij,jk->ik",
+    "ij,ij->ij",
+    "ij,ij->i",
+    "ij,ij->",
+    "i,j->ij",
+    "bij,bjk->bik",
+    "bij,jk->bik",
+    "...i,ij->...j",
+    "ij,jk",
+    "i,i",
+    "bij,bkj,bi->bk",
+    "ij->ji",
+    "ij->i",
+    "ii->i",
+)
+
+
+@st.composite
+def _operands(draw: DrawFn) -> tuple[Arriving, ...]:
+    equation = draw(st.sampled_from(EQUATIONS))
+    sizes = {letter: draw(st.integers(2, 4)) for letter in "bijk"}
+    dots = draw(st.lists(st.integers(2, 3), max_size=2))
+    dtype = draw(st.sampled_from(SETTLED[:4]))
+    terms = equation.partition("->")[0].split(",")
+    return (tuple(TensorType(dtype, (*(dots if "..." in term else ()), *(sizes[letter] for letter in term if letter != "."))) for term in terms),)
+
+
+def _equation(arriving: tuple[Arriving, ...]) -> SearchStrategy[dict[str, Any]]:
+    operands = arriving[0]
+    assert isinstance(operands, tuple)
+    ranks = [each.rank for each in operands]
+    suits = [each for each in EQUATIONS if [len(term) for term in each.partition("->")[0].split(",")] == ranks]
+    odd = ["ij,jk->iz", "i!,jk->i", "ij,jk->ii", "...i,ij->...j"]
+    return st.sampled_from([*suits * 3, *odd, *EQUATIONS[:2]]).map(lambda equation: {"equation": equation})
+
+
+WHOLE: dict[str, Callable[[tuple[Arriving, ...]], SearchStrategy[dict[str, Any]]]] = {
+    **{kind: partial(_pattern, kind=kind) for kind in ("rearrange", "einops_reduce", "einops_repeat")},
+    "einsum": _equation,
+}
+"""Fields that only together make sense."""
+
 FIELDS: dict[tuple[str, str], Callable[[tuple[Arriving, ...]], SearchStrategy[Any]]] = {
     ("", "dim"): _axis,
     ("mean", "dim"): _axes,
@@ -228,6 +353,46 @@ FIELDS: dict[tuple[str, str], Callable[[tuple[Arriving, ...]], SearchStrategy[An
     ("", "affine"): lambda _: st.sampled_from([True, False, False]),
     ("", "track_running_stats"): lambda _: st.sampled_from([True, False, False]),
     ("", "groups"): lambda _: st.sampled_from([1, 1, 1, 1, 2, 3]),
+    **dict.fromkeys((("amin", "dim"), ("var", "dim"), ("std", "dim")), _axes),
+    ("logsumexp", "dim"): lambda arriving: _axes(arriving).filter(lambda dim: dim is not None),
+    ("prod", "dim"): lambda arriving: st.none() | _axis(arriving),
+    ("argmax", "dim"): lambda arriving: st.none() | _axis(arriving),
+    ("argmin", "dim"): lambda arriving: st.none() | _axis(arriving),
+    ("roll", "shifts"): lambda _: st.integers(-3, 3) | st.lists(st.integers(-3, 3), max_size=3).map(tuple),
+    ("roll", "dims"): _axes,
+    ("split", "split_size_or_sections"): _sections,
+    ("cosine_similarity", "dim"): lambda arriving: st.integers(-_first(arriving).rank, _first(arriving).rank - 1) | _axis(arriving),
+    ("", "correction"): lambda _: st.sampled_from([0, 1, 1, 2]),
+    ("", "exponent"): lambda arriving: _second(arriving, [2, 3, 0, -1, 0.5, 2.0]),
+    **{(name, "other"): lambda arriving: _second(arriving, [1, 2, 3, -3, 0.5, 300, 0]) for name in SECOND_IS_NUMBER},
+    ("where", "input"): lambda arriving: (
+        _number(arriving).filter(lambda n: n is not None) if arriving[1] is None else st.sampled_from([None] * 5 + [1])
+    ),
+    ("where", "other"): lambda arriving: _number(arriving).filter(lambda n: n is not None) if arriving[2] is None else st.none(),
+    ("", "value"): lambda _: st.sampled_from([0, 1, -1, 0.5, True, 300]),
+    ("clamp", "min"): lambda _: st.sampled_from([None, None, 0, 1, -1, 0.5, 300]),
+    ("clamp", "max"): lambda _: st.sampled_from([None, None, 0, 1, 2, 0.5, 300]),
+    ("topk", "k"): lambda _: st.integers(1, 7),
+    ("upsample", "size"): lambda _: st.sampled_from([None, None, None, 3, (4,), (4, 5), (2, 3, 4)]),
+    ("upsample", "scale_factor"): lambda _: st.sampled_from([None, 2, 2, 1.5, 0.5, 3, (2, 1.5), (2,), 0.7, (0.5, 2, 1)]),
+    ("upsample", "mode"): lambda arriving: st.sampled_from(["nearest", *(UPSAMPLED[_first(arriving).rank] * 2), "bilinear"]),
+    ("upsample", "align_corners"): lambda _: st.sampled_from([None, None, None, False, True]),
+    ("", "size"): lambda _: st.lists(st.sampled_from([1, 2, 3, 4, 0, -1, -2]), max_size=3).map(tuple),
+    ("", "fill_value"): lambda _: st.sampled_from([0, 1, 0.5, True]),
+    ("", "shape"): lambda _: st.lists(st.sampled_from([1, 2, 3, -1]), max_size=3).map(tuple),
+    ("arange", "end"): lambda _: st.integers(-4, 10),
+    ("arange", "start"): lambda _: st.integers(-4, 4),
+    ("arange", "step"): lambda _: st.sampled_from([1, 1, 2, 3, -1, -2, 0]),
+    ("multihead_attention", "num_heads"): lambda _: st.sampled_from([1, 2, 2, 3]),
+    ("multihead_attention", "embed_dim"): lambda arriving: _asserted(arriving[0]),
+    ("multihead_attention", "kdim"): lambda arriving: _asserted(arriving[1]),
+    ("multihead_attention", "vdim"): lambda arriving: _asserted(arriving[2]),
+    ("multihead_attention", "is_causal"): lambda arriving: st.just(False) if arriving[4] is not None else st.booleans(),
+    ("multihead_attention", "dropout"): lambda _: st.sampled_from([0.0, 0.5]),
+    ("scaled_dot_product_attention", "is_causal"): lambda arriving: (
+        st.sampled_from([False] * 4 + [True]) if arriving[3] is not None else st.booleans()
+    ),
+    ("scaled_dot_product_attention", "scale"): lambda _: st.sampled_from([None, None, 0.25]),
     ("cross_entropy", "ignore_index"): lambda _: st.sampled_from([-100, -1, 0, 1]),
 }
 for _axes_count in (1, 2, 3):
@@ -310,6 +475,91 @@ def _classes(draw: DrawFn) -> tuple[Arriving, ...]:
     return (x, draw(st.sampled_from((numbers, numbers, numbers, x, TensorType("int64", x.shape), TensorType("int64", (5, *x.shape[2:]))))))
 
 
+@st.composite
+def _attending(draw: DrawFn) -> tuple[Arriving, ...]:
+    dtype = draw(st.sampled_from(SETTLED[:4]))
+    batch = draw(st.lists(st.integers(1, 4), min_size=1, max_size=2))
+    asking, read, width, wide = (draw(st.integers(1, 4)) for _ in range(4))
+    other = list(batch)
+    if draw(st.integers(0, 3)) == 0:
+        other[-1] = draw(st.integers(1, 2))
+    query, key, value = (asking, width), (read, width), (draw(st.sampled_from((read, read, read, read, 6))), wide)
+    mask = draw(st.sampled_from((None, None, (asking, read), (*batch, asking, read), (1, read), (asking, 5))))
+    masks = None if mask is None else TensorType(draw(st.sampled_from(("bool", dtype, "int64"))), mask)
+    return (TensorType(dtype, (*batch, *query)), TensorType(dtype, (*other, *key)), TensorType(dtype, (*other, *value)), masks)
+
+
+@st.composite
+def _weighted_attention(draw: DrawFn) -> tuple[Arriving, ...]:
+    batch, asking, read = (draw(st.integers(1, 3)) for _ in range(3))
+    features = draw(st.sampled_from((4, 6)))
+    query = TensorType("float32", (batch, asking, features))
+    if draw(st.booleans()):
+        key = value = query
+    else:
+        key = TensorType("float32", (batch, read, draw(st.sampled_from((features, 5)))))
+        value = TensorType(
+            "float32", (draw(st.sampled_from((batch, batch, 4))), draw(st.sampled_from((read, read, read, 6))), draw(st.sampled_from((features, 3))))
+        )
+    padding = draw(st.sampled_from((None, None, key.shape[:2], key.shape[:2], (2, 5))))
+    places = (query.shape[1], key.shape[1])
+    mask = draw(st.sampled_from((None, None, None, places, (batch * 2, *places), (*places, 1))))
+    return (
+        query,
+        key,
+        value,
+        None if padding is None else TensorType(draw(st.sampled_from(("bool", "bool", "bool", "float32", "int64"))), padding),
+        None if mask is None else TensorType(draw(st.sampled_from(("bool", "float32", "int64"))), mask),
+    )
+
+
+@st.composite
+def _choice(draw: DrawFn) -> tuple[Arriving, ...]:
+    (x,) = draw(_free(low=draw(st.sampled_from((0, 1, 1, 1))), dtypes=PAIRED))
+    assert isinstance(x, TensorType)
+    condition = draw(_relative(x)).with_dtype(draw(st.sampled_from(("bool", "bool", "bool", "bool", "int64", "uint8"))))
+    operands = (x if draw(st.integers(0, 3)) else None, draw(_relative(x)) if draw(st.integers(0, 3)) else None)
+    return (condition, *operands)
+
+
+@st.composite
+def _masked(draw: DrawFn) -> tuple[Arriving, ...]:
+    (x,) = draw(_free(dtypes=("float32", "float64", "int64", "bool", "uint8")))
+    assert isinstance(x, TensorType)
+    return (x, draw(_relative(x)).with_dtype(draw(st.sampled_from(("bool", "bool", "bool", "int64")))))
+
+
+@st.composite
+def _vectors(draw: DrawFn) -> tuple[Arriving, ...]:
+    (x,) = draw(_free(low=1, dtypes=SETTLED))
+    assert isinstance(x, TensorType)
+    other = draw(_relative(x))
+    return (x, other if draw(st.integers(0, 3)) == 0 else other.with_dtype(x.dtype))
+
+
+@st.composite
+def _two(draw: DrawFn) -> tuple[Arriving, ...]:
+    (x,) = draw(_free(low=draw(st.sampled_from((0, 1, 1, 1))), dtypes=PAIRED))
+    assert isinstance(x, TensorType)
+    return (x, draw(_relative(x)))
+
+
+@st.composite
+def _indexed(draw: DrawFn) -> tuple[Arriving, ...]:
+    (x,) = draw(_free(low=1, high=3))
+    assert isinstance(x, TensorType)
+    shape = tuple(draw(st.integers(1, int(str(size)) + (draw(st.integers(0, 3)) == 0))) for size in x.shape)
+    return (x, TensorType(draw(st.sampled_from(("int64", "int64", "int64", "int32", "float32"))), shape))
+
+
+@st.composite
+def _listed(draw: DrawFn) -> tuple[Arriving, ...]:
+    (x,) = draw(_free(low=1, high=3))
+    return (x, TensorType(draw(st.sampled_from(("int64", "int64", "int64", "int32", "float32"))), (2,)))
+
+
+NOTHING: SearchStrategy[tuple[Arriving, ...]] = st.just(())
+
 LAYOUTS: dict[str, SearchStrategy[tuple[Arriving, ...]]] = {
     "linear": _free(dtypes=("float32",)),
     "squeeze": _free(sizes=(1, 1, 1, 2)),
@@ -327,6 +577,24 @@ LAYOUTS: dict[str, SearchStrategy[tuple[Arriving, ...]]] = {
     "divide": _pair(),
     "matmul": _matrices(),
     "cross_entropy": _classes(),
+    "multihead_attention": _weighted_attention(),
+    "scaled_dot_product_attention": _attending(),
+    "where": _choice(),
+    "masked_fill": _masked(),
+    "pairwise_distance": _vectors(),
+    "cosine_similarity": _vectors(),
+    "gather": _indexed(),
+    "index_select": _listed(),
+    "einsum": _operands(),
+    "one_hot": _free(dtypes=("int64", "int64", "int64", "int32", "float32", "bool")),
+    "upsample": _free(low=3, high=5, dtypes=SETTLED[:4]),
+    **dict.fromkeys(("pow", *SECOND_IS_NUMBER), _pair()),
+    **dict.fromkeys(("logical_and", "logical_or", "maximum", "minimum"), _two()),
+    **dict.fromkeys(("arange", "zeros", "ones", "full", "parameter", "buffer"), NOTHING),
+    **dict.fromkeys(
+        ("abs", "square", "neg", "clamp", "sort", "topk", "argmax", "argmin", "prod", "cumsum", "cast", "zeros_like", "amin"),
+        _free(dtypes=(*SETTLED, "int64", "uint8", "bool")),
+    ),
 }
 
 _ELEMENTS = ("", "", "alien", "alien", "alien", "dtype")
@@ -345,6 +613,12 @@ SPOILS: dict[str, tuple[str, ...]] = {
     "softplus": (*_ELEMENTS, "field"),
     **dict.fromkeys(("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy_with_logits"), _OPERANDS),
     **dict.fromkeys(("add", "multiply", "subtract", "divide"), _OPERANDS),
+    **dict.fromkeys(("pow", "logical_and", "logical_or", "maximum", "minimum", *SECOND_IS_NUMBER), _OPERANDS),
+    **dict.fromkeys(("rearrange", "einops_reduce", "einops_repeat"), ("", "", "", "", "rank", "alien")),
+    **dict.fromkeys(("abs", "erf", "neg"), ("", "", "alien", "alien", "complex")),
+    "einsum": ("", "", "", "size", "size", "dtype", "rank"),
+    **dict.fromkeys(("arange", "zeros", "ones", "full", "parameter", "buffer"), ("",)),
+    **dict.fromkeys(("amin", "logsumexp", "var", "std", "argmax", "argmin", "prod", "cumsum", "sort", "topk", "unbind"), _AXES),
     **dict.fromkeys(("mean", "sum", "amax", "squeeze", "unsqueeze", "softmax", "log_softmax"), _AXES),
 }
 """How the uses of a kind are spoiled, where the usual mixture rarely meets what torch refuses."""
@@ -368,6 +642,8 @@ def _spoiled(draw: DrawFn, arriving: tuple[Arriving, ...], how: str) -> tuple[Ar
 def _changed(draw: DrawFn, x: TensorType, how: str) -> TensorType:
     if how == "dtype":
         return x.with_dtype(draw(st.sampled_from(ODD)))
+    if how == "complex":
+        return x.with_dtype("complex64")
     if how == "alien":
         return x.with_dtype(draw(st.sampled_from(("bool", "complex64"))))
     if how == "clash":

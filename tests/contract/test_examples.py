@@ -30,9 +30,12 @@ def fields(kind: type[Node], text: str) -> dict[str, Any]:
 def arriving(kind: type[Node], example: Example) -> tuple[Any, ...]:
     """The types at each port; an optional port that the example leaves out gets nothing."""
     types = tuple(map(parse_type, (example.given,) if isinstance(example.given, str) else example.given))
-    if kind.inputs[0].many:
+    if kind.inputs and kind.inputs[0].many:
         return (types,)
-    return (*types, *[None] * (len(kind.inputs) - len(types)))
+    found: dict[str, TensorType | None] = {}
+    for at, port in enumerate(kind.inputs):
+        found[port.name] = types[at] if at < len(types) else found[port.default] if port.default else None
+    return tuple(found.values())
 
 
 @pytest.mark.parametrize(("kind", "example"), EXAMPLES)

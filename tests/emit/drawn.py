@@ -8,10 +8,12 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from hypothesis import strategies as st
 
-Draw = Callable[[st.SearchStrategy], object]
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+
 
 @dataclass
 class Writer:
@@ -24,11 +26,11 @@ class Writer:
     count: int = 0
     size: int = 0
 
-    def pick(self, *choices: object) -> object:
+    def pick(self, *choices: Any) -> Any:
         return self.draw(st.sampled_from(choices))
 
     def number(self, low: int, high: int) -> int:
-        return self.draw(st.integers(low, high))  # type: ignore[return-value]
+        return self.draw(st.integers(low, high))
 
     def fresh(self, word: str) -> str:
         self.count += 1
@@ -83,7 +85,7 @@ class Writer:
         if self.number(0, 4) == 0:
             more = f"init: {{weight: {{normal: {{std: $(0.1 * ({columns[-1]} + 1))}}}}}}" if columns else "init: {weight: {normal: {std: 0.2}}}"
             return self.entry("linear: 8", more, reads, self.named(name))
-        if self.earlier and self.number(0, 4) == 0:
+        if self.earlier and self.number(0, 2) == 0:
             return self.entry("linear: 8", f"tie: {{weight: {self.pick(*self.earlier)}.weight}}", reads, self.named(name))
         if depth == 0 and name is not None:
             self.earlier.append(name)
@@ -160,7 +162,10 @@ class Writer:
         written, inner = self._columns(columns, least=2)
         shared = "shared: true" if self.number(0, 2) == 0 else None
         inner = columns if shared else inner
-        return self._list("sequence", names, depth, inner, f"each: {written}", "merge: add", shared, reads, self.named(name))
+        if self.number(0, 1):
+            return self._list("sequence", names, depth, inner, f"each: {written}", "merge: add", shared, reads, self.named(name))
+        side_by_side = self._list("sequence", names, depth, inner, f"each: {written}", "merge: {concat: 2}", shared, reads)
+        return f"{side_by_side}\n{self.entry('linear: 8', self.named(name))}"
 
     def _nested(self, names: list[str], own: list[str], depth: int, columns: list[str], reads: str, name: str | None) -> str:
         when = f"$({columns[-1]} > 0)" if columns else "true"
@@ -183,7 +188,11 @@ class Writer:
         title = self.block(depth)
         p = f"$({columns[-1]})" if columns and self.number(0, 1) else self.number(0, 2)
         side = self.pick(*names) if names else "prev"
-        return self.entry(f"{title}: {{wide: {self.number(1, 3) * 4}, p: {p}}}", f"from: {{x: {reads.removeprefix('from: ') or 'prev'}, side: {side}}}", self.named(name))
+        return self.entry(
+            f"{title}: {{wide: {self.number(1, 3) * 4}, p: {p}}}",
+            f"from: {{x: {reads.removeprefix('from: ') or 'prev'}, side: {side}}}",
+            self.named(name),
+        )
 
     def _repeat_block(self, names: list[str], own: list[str], depth: int, columns: list[str], reads: str, name: str | None) -> str:
         title = self.block(depth)

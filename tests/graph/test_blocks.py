@@ -203,6 +203,18 @@ ROWS = [
         inputs=TWO,
     ),
     Row(
+        "a formula is one node, which names what it reads; absent it is what it names first",
+        "",
+        "- linear: 4\n  name: l\n- compute: 0.5 * x - l\n  name: c\n- compute: l * c\n  when: false\n- relu",
+        ["l <- x", "c <- x, l", "relu <- l"],
+    ),
+    Row(
+        "a repeated formula reads the copy before in the place of what it names first",
+        "",
+        "- linear: 4\n  name: l\n- compute: l * x + l\n  name: c\n  repeat: 2",
+        ["l <- x", "c.0 <- l, x", "c.1 <- c.0, x"],
+    ),
+    Row(
         "an absent block is its first input",
         "b:\n  inputs: [x, y]\n  nodes:\n    - add:\n      from: [x, y]",
         "- linear: 4\n- b:\n  from: [x, prev]\n  when: false\n- relu",

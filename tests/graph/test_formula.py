@@ -86,7 +86,8 @@ def statics(name: str) -> Any:
 
 
 def computed(text: str) -> Computed:
-    return compute(parse_formula(text), tensors=lambda text: scope().resolve(text).values, statics=statics, known=STATICS)
+    here = scope()
+    return compute(parse_formula(text), tensors=lambda text: here.resolve(text).values, statics=statics, known=STATICS)
 
 
 def emitted(found: Computed) -> str:
@@ -183,7 +184,7 @@ GOOD: list[tuple[str, str, str]] = [
     ("where(mask, x, 0.0)", "float32[B, 4]", "torch.where(mask, x, 0.0)"),
     ("where(x > 0, other=0, input=x)", "float32[B, 4]", "torch.where(x > 0, x, 0)"),
     ("clamp(x, 0, max=1)", "float32[B, 4]", "torch.clamp(x, min=0, max=1)"),
-    ("einsum('bi,bj->ij', x, y)", "float32[4, 4]", "torch.einsum('bi,bj->ij', x, y)"),
+    ("einsum('bi,bj->ij', x, y)", "float32[4, 4]", 'torch.einsum("bi,bj->ij", x, y)'),
     ("rearrange(image, 'b c h w -> b (c h) w')", "float32[B, 3*H, W]", "image.flatten(1, 2)"),
     ("rearrange(x, 'b (c k) -> b k c', k=$k)", "float32[B, 2, 2]", "x.reshape(-1, 2, 2).permute(0, 2, 1)"),
     # indexing
@@ -212,6 +213,8 @@ GOOD: list[tuple[str, str, str]] = [
     ("cube[small]", "float32[7, 4, 5]", "cube[small]"),
     ("cube[:, index, grid]", "float32[3, 2, 7]", "cube[:, index, grid]"),
     ("cube[index, :, grid]", "float32[2, 7, 4]", "cube[index, :, grid]"),
+    ("image[:, index, :, grid]", "float32[2, 7, B, H]", "image[:, index, :, grid]"),
+    ("cube[:, index, None, index]", "float32[7, 3, 1]", "cube[:, index, None, index]"),
     ("cube[index, None, :, grid]", "float32[2, 7, 1, 4]", "cube[index, None, :, grid]"),
     ("image[:, index, 0, index]", "float32[B, 7]", "image[:, index, 0, index]"),
     ("image[:, 0, index]", "float32[B, 7, W]", "image[:, 0, index]"),
@@ -380,6 +383,48 @@ BAD: list[tuple[str, list[Problem]]] = [
     ("concat(x, 1)", [("SB0401", "`concat` wants at least two tensors, but one arrives", "concat", None)]),
     ("concat([x, row], 1)", [("SB0401", "`concat` wants equal ranks, found [B, 4] and [4]", "row", None)]),
     ("concat([x, 3], 1)", [("SB0501", "a list holds tensors or values, not both: this is the number 3", "3", None)]),
+    ("einsum('bi,bj->iq', x, y)", [("SB0204", "`equation`: no operand has `q`, which the result has", "iq", None)]),
+    (
+        "rearrange(image, 'b c (h k) w -> b c h k w', k=$k)",
+        [
+            (
+                "SB0401",
+                "`rearrange` cannot split axis 2, which is `H`, into `(h k)`: that it divides by 2 cannot be proved",
+                "(h k)",
+                "declare `2*h` instead of `H` in the input",
+            )
+        ],
+    ),
+    (
+        "rearrange(image, $unit)",
+        [("SB0204", "`pattern`: a pattern has two sides, such as `b c h w -> b (c h w)`, but here is no `->`", "$unit", None)],
+    ),
+    ("one_hot(whole, $H)", [("SB0505", "`num_classes` must be known when the network is built, but `H` depends on what arrives", "$H", None)]),
+    (
+        "topk(x, 2)",
+        [
+            (
+                "SB0303",
+                "`topk` gives several tensors, `values` and `indices`, and a formula has no name for them",
+                "topk",
+                "make it a node of its own with a `name`, and write `name.values`",
+            )
+        ],
+    ),
+    (
+        "unbind(x, 1)",
+        [
+            (
+                "SB0303",
+                "`unbind` gives a list of tensors, and a formula has no name for them",
+                "unbind",
+                "make it a node of its own with a `name`, and write `name.0`",
+            )
+        ],
+    ),
+    ("where(x, y, 0.0)", [("SB0501", "`where` wants true and false at `condition`, but float32 arrives", "x", "compare it: `x > 0`")]),
+    ("exp(whole)", [("SB0501", "`exp` wants floating-point numbers, but int64 arrives", "exp", "convert it: `float32(...)`")]),
+    ("abs(mask)", [("SB0501", "`abs` wants numbers, but bool arrives", "abs", "convert it with `float32(...)`")]),
     # indexing
     ("x[0, 0, 0]", [("SB0401", "[B, 4] has 2 axes, but this index names 3", "0", None)]),
     ("single[0]", [("SB0401", "[] has no axes, but this index names 1", "0", None)]),
@@ -552,7 +597,7 @@ DRAFTS: list[tuple[str, dict[str, str], dict[str, Any], str, str]] = [
         {"expert": "float32[B, T, 8, 512]", "hot": "int64[B, T, 2, 8]", "top.values": "float32[B, T, 2]"},
         {},
         "float32[B, T, 512]",
-        "torch.einsum('bted,btke,btk->btd', expert, hot.to(torch.float32), top_values / torch.sum(top_values, -1, keepdim=True))",
+        'torch.einsum("bted,btke,btk->btd", expert, hot.to(torch.float32), top_values / torch.sum(top_values, -1, keepdim=True))',
     ),
     (
         "$experts * sum(mean(chance, (0, 1)) * mean(float32(hot), (0, 1, 2)))",
@@ -640,7 +685,7 @@ def test_the_node_is_emitted_and_counted_as_any_other() -> None:
     node = GraphNode(("out",), Computation(found), found.arrivals, (out,), HERE, is_named=True, source=found.source)
     graph = TypedGraph("tiny", "", (x,), (node,), (node,), {"out": out}, found.requirements)
     text = emit_model(graph, "a.yaml", "0").text
-    assert "        out = 1 - torch.matmul(x[None], torch.transpose(x, 0, 1)) / (T - 1)  # float32[1, B, B]\n" in text
+    assert "        out = 1 - torch.matmul(x[None], torch.transpose(x, 0, 1)) / (x.shape[1] - 1)  # float32[1, B, B]\n" in text
     report = count(graph, Diagnostics())
     assert report is not None
     (row,) = report.rows

@@ -37,6 +37,7 @@ TENSORS = {
     "u": "uint8[2, 3]",
     "m": "bool[2, 3]",
     "t": "float32[2, 3, 4]",
+    "q": "float32[2, 3, 2, 3]",
     "i": "int64[4]",
     "j": "int32[2, 1]",
     "z": "int64[]",
@@ -133,7 +134,7 @@ def formulas(draw: st.DrawFn, depth: int = 3) -> Pair:
             return (f"(not {ours})", f"torch.logical_not({theirs})") if sign == "not" else (f"{sign}{ours}", f"{sign}{theirs}")
         case "index":
             ours, theirs = inner()
-            keys = ", ".join(draw(st.lists(st.sampled_from(KEYS), min_size=1, max_size=3)))
+            keys = ", ".join(draw(st.lists(st.sampled_from(KEYS), min_size=1, max_size=4)))
             return f"({ours})[{keys}]", f"({theirs})[{keys}]"
         case _:
             ours, theirs = draw(st.sampled_from(CALLS))

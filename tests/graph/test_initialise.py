@@ -70,6 +70,13 @@ def test_node_wins_over_rules() -> None:
     inits, _ = begun(graph, "[{zeros: , match: h}]")
     assert inits["h.1.weight"] == "ones_()"
     assert inits["h.1.bias"] == "zeros_()"
+    # A rule is not asked for what the node says, neither to fill it nor to be of use.
+    assert told(begun(graph, "[{dirac: , match: h.1.weight}]")[1]) == [
+        (
+            "SB0525 this rule decides nothing: all that it selects begins as later rules or nodes say"
+            " | delete it, or move it behind the rules that are more general"
+        )
+    ]
 
 
 def test_buffers_of_layers_are_left_to_torch() -> None:

@@ -225,10 +225,8 @@ def test_tied_tensors_are_filled_by_either(present: tuple[str, ...]) -> None:
 
 
 def spec_of(text: str, maps: str) -> Spec:
-    """A spec with a map, as if the text had it under `maps`."""
-    spec = parse(text)
-    spec.tree = spec.tree.replace(maps={"other": layout_of(maps)})
-    return spec
+    """A spec with a map, called `other`."""
+    return parse(f"{text}\nmaps:\n  other:\n{maps}")
 
 
 ALEXNET = """

@@ -1,4 +1,4 @@
-"""Arithmetic of tensors, element by element: add, subtract, multiply, divide.
+"""Arithmetic of tensors, element by element: add, subtract, multiply, divide, floor_divide, remainder, pow.
 
 Operands are what arrives, or one tensor and a number (`multiply: 0.5`). Shapes may stretch where nobody can be surprised: one side has size 1 where the other
 has more, or is a single number. That ranks differ, or that both sides stretch, must be asked for by `broadcast: true`, since it is the classic silent mistake
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from specbuilder.catalogue import demands
 from specbuilder.catalogue.contract import Example, Expression, Function, Infix, Input, Port, Refusal, function
@@ -23,6 +23,7 @@ ADDED_BOOLS = "a sum of two booleans, which torch makes a logical or: say which 
 WRAPPED = "a whole number that the dtype cannot hold, which torch wraps round in silence (uint8: 0 + 300 = 44)"
 HALF_COMPLEX = "complex32, for which torch has few functions"
 BY_ZERO = "division by the number 0"
+BOOLS = "booleans as operands"
 
 
 def stretched(kind: str, shapes: Sequence[tuple[Dim, ...]], *, asked: bool, ports: Sequence[tuple[str, int | None]]) -> tuple[Dim, ...]:
@@ -59,24 +60,30 @@ def _text(shape: tuple[Dim, ...]) -> str:
     return TensorType("float32", shape).shape_text
 
 
-class Arithmetic(Function):
-    """What the operations share."""
+class Combining(Function):
+    """What all operations on several operands share; `sign` is Python's, `second` the field that may hold the last operand as a number."""
 
     sign: ClassVar[str]
+    second: ClassVar[str] = "other"
 
-    other: int | float | None = Field(default=None, description="a number as the other operand")
-    broadcast: bool = Field(default=False, description="allow that ranks differ or that both sides stretch")
+    if TYPE_CHECKING:  # each class declares it after its number
+        broadcast: bool
+
+    @property
+    def number(self) -> float | None:
+        """The operand that the spec gives as a number."""
+        return getattr(self, self.second, None)
 
     def infer(self, *types: Any) -> TensorType:
         operands = self._operands(*types)
-        numbers = () if self.other is None else (self.other,)
+        numbers = () if self.number is None else (self.number,)
         if len(operands) + len(numbers) < 2:
             raise Refusal(f"`{self.kind}` wants at least two operands, but one arrives", help="name them: `from: [prev, other]`")
         shape = stretched(self.kind, [each.shape for each in operands], asked=self.broadcast, ports=self._ports(len(operands)))
         result = reduce(self._together, map(operand, (*operands, *numbers)))
         if numbers:
-            self._representable(numbers[0], result.dtype)
-        return TensorType(result.dtype, shape)
+            representable(self.kind, numbers[0], result.dtype, field=self.second)
+        return TensorType(self._left(result.dtype), shape)
 
     def _operands(self, *types: Any) -> tuple[TensorType, ...]:
         """The tensors that arrive, in order."""
@@ -93,19 +100,27 @@ class Arithmetic(Function):
             raise Refusal(f"`{self.kind}` of {a.dtype} and {b.dtype} gives {result.dtype}, for which torch has few functions", code="SB0501")
         return result
 
-    def _representable(self, number: float, dtype: str) -> None:
-        """Torch would wrap round a whole number that the result cannot hold."""
-        if dtype in _LARGEST and abs(number) > _LARGEST[dtype]:
-            raise Refusal(f"`{self.kind}` gives {dtype}, which cannot hold {number}", field="other", code="SB0501")
+    def _left(self, dtype: str) -> str:
+        """The dtype that leaves, given that of the operands together."""
+        return dtype
+
+
+def representable(kind: str, number: float, dtype: str, *, field: str) -> None:
+    """Torch would wrap round a whole number that the dtype cannot hold."""
+    if dtype in _LARGEST and abs(number) > _LARGEST[dtype]:
+        raise Refusal(f"`{kind}` gives {dtype}, which cannot hold {number}", field=field, code="SB0501")
 
 
 _LARGEST = {"uint8": 255, "int8": 127, "int16": 2**15 - 1, "int32": 2**31 - 1, "int64": 2**63 - 1}
 
 
-class Variadic(Arithmetic):
+class Variadic(Combining):
     """An operation whose order does not matter takes any number of tensors."""
 
     inputs = (Port("input", many=True),)
+
+    other: int | float | None = Field(default=None, description="a number as the other operand")
+    broadcast: bool = Field(default=False, description="allow that ranks differ or that both sides stretch")
 
     stricter_than_torch = (SURPRISING_STRETCH, ALONE, WRAPPED, HALF_COMPLEX)
 
@@ -120,21 +135,28 @@ class Variadic(Arithmetic):
         return Infix(self.sign, (*(Input(0, item) for item in range(len(input))), *numbers))
 
 
-class Binary(Arithmetic):
+class Binary(Combining):
     """An operation whose order matters takes two operands."""
-
-    inputs = (Port("input"), Port("other", optional=True))
-
-    stricter_than_torch = (SURPRISING_STRETCH, ALONE, WRAPPED, HALF_COMPLEX)
 
     def _operands(self, *types: Any) -> tuple[TensorType, ...]:
         operands = tuple(each for each in types if each is not None)
-        if len(operands) == 2 and self.other is not None:
-            raise Refusal(f"`{self.kind}` gets its other operand twice: a tensor and the number {self.other}", field="other")
+        if len(operands) == 2 and self.number is not None:
+            raise Refusal(f"`{self.kind}` gets its other operand twice: a tensor and the number {self.number}", field=self.second)
         return operands
 
     def source(self, input: TensorType, other: TensorType | None = None) -> Expression:
-        return Infix(self.sign, (Input(0), Input(1) if self.other is None else self.other))
+        return Infix(self.sign, (Input(0), Input(1) if self.number is None else self.number))
+
+
+class WithOther(Binary):
+    """The other operand is called `other`, a tensor or a number."""
+
+    inputs = (Port("input"), Port("other", optional=True))
+
+    other: int | float | None = Field(default=None, description="a number as the other operand")
+    broadcast: bool = Field(default=False, description="allow that ranks differ or that both sides stretch")
+
+    stricter_than_torch = (SURPRISING_STRETCH, ALONE, WRAPPED, HALF_COMPLEX)
 
 
 @function("add", primary="other", torch="torch.add", aliases=("plus", "merge_add", "elementwise_add"))
@@ -170,7 +192,7 @@ class Multiply(Variadic):
 
 
 @function("subtract", primary="other", torch="torch.subtract", aliases=("sub", "minus"))
-class Subtract(Binary):
+class Subtract(WithOther):
     """`input` minus `other`, a tensor or a number."""
 
     sign = "-"
@@ -183,7 +205,7 @@ class Subtract(Binary):
 
 
 @function("divide", primary="other", torch="torch.divide", aliases=("div", "true_divide"))
-class Divide(Binary):
+class Divide(WithOther):
     """`input` divided by `other`, a tensor or a number; whole numbers give floating-point ones."""
 
     sign = "/"
@@ -198,3 +220,65 @@ class Divide(Binary):
             raise Refusal("`divide` cannot divide by 0", field="other")
         result = super()._together(a, b)
         return Operand(DEFAULT_FLOAT, result.say) if result.category < 2 else result
+
+
+class Whole(WithOther):
+    """What floor_divide and remainder share: real numbers."""
+
+    stricter_than_torch = (SURPRISING_STRETCH, ALONE, WRAPPED, BY_ZERO, BOOLS)
+
+    def _together(self, a: Operand, b: Operand) -> Operand:
+        if self.other == 0:
+            raise Refusal(f"`{self.kind}` cannot divide by 0", field="other")
+        for dtype in (a.dtype, b.dtype):
+            if dtype == "bool" or dtype.startswith("complex"):
+                raise Refusal(f"`{self.kind}` wants whole or floating-point numbers, but {dtype} arrives", code="SB0501")
+        return super()._together(a, b)
+
+
+@function("floor_divide", primary="other", torch="torch.floor_divide", aliases=("floordiv", "int_divide"))
+class FloorDivide(Whole):
+    """`input` divided by `other` and rounded down; the dtype stays."""
+
+    sign = "//"
+    examples = (
+        Example(text="floor_divide: 2", given="int64[B, 4]", gives="int64[B, 4]"),
+        Example(text="floor_divide: 0", given="float32[B, 4]", refused="cannot divide by 0"),
+    )
+
+
+@function("remainder", primary="other", torch="torch.remainder", aliases=("mod", "modulo"))
+class Remainder(Whole):
+    """What is left of `input` after division by `other`, with the sign of `other`, as in Python."""
+
+    sign = "%"
+    examples = (Example(text="remainder: 2", given="int64[B, 4]", gives="int64[B, 4]"),)
+
+
+@function("pow", primary="exponent", torch="torch.pow", aliases=("power",))
+class Pow(Binary):
+    """`input` to the power of `exponent`, a tensor or a number."""
+
+    inputs = (Port("input"), Port("exponent", optional=True))
+    sign = "**"
+    second = "exponent"
+
+    exponent: int | float | None = Field(default=None, description="a number as the exponent")
+    broadcast: bool = Field(default=False, description="allow that ranks differ or that both sides stretch")
+
+    stricter_than_torch = (SURPRISING_STRETCH, ALONE, BOOLS)
+    examples = (
+        Example(text="pow: 2", given="float32[B, 4]", gives="float32[B, 4]"),
+        Example(text="pow: 0.5", given="int64[B, 4]", gives="float32[B, 4]"),
+        Example(text="pow: -1", given="int64[B, 4]", refused="cannot raise whole numbers to the power of -1"),
+    )
+
+    def _together(self, a: Operand, b: Operand) -> Operand:
+        if "bool" in (a.dtype, b.dtype):
+            raise Refusal("`pow` wants numbers, but bool arrives", code="SB0501")
+        result = super()._together(a, b)
+        if result.category == 1 and self.exponent is not None and self.exponent < 0:
+            raise Refusal(
+                f"`pow` cannot raise whole numbers to the power of {self.exponent}", field="exponent", help="convert them with `cast: float32`"
+            )
+        return result

@@ -1,4 +1,4 @@
-"""Functions that arrange elements anew and compute nothing: flatten, unflatten, reshape, permute, transpose, squeeze, unsqueeze, identity."""
+"""Functions that arrange elements anew and compute nothing: flatten, unflatten, reshape, permute, transpose, squeeze, unsqueeze, roll, identity."""
 
 from __future__ import annotations
 
@@ -201,3 +201,38 @@ class Unsqueeze(Function):
 
     def source(self, x: TensorType) -> Expression:
         return call("torch.unsqueeze", Input(), self.dim)
+
+
+@function("roll", primary="shifts", torch="torch.roll")
+class Roll(Function):
+    """Elements move along axes, and those that leave at the end come in at the front."""
+
+    shifts: int | tuple[int, ...]
+    dims: int | tuple[int, ...] | None = Field(default=None, description="the axis of each shift; omitted, all elements are one row")
+
+    stricter_than_torch = (demands.NO_AXIS,)
+    examples = (
+        Example(text="roll: {shifts: [-1, -1], dims: [1, 2]}", given="float32[B, H, W, 4]", gives="float32[B, H, W, 4]"),
+        Example(text="roll: {shifts: [1, 2], dims: 1}", given="float32[B, 4]", refused="has 2 shifts for 1 axis"),
+    )
+
+    def infer(self, x: TensorType) -> TensorType:
+        shifts = (self.shifts,) if isinstance(self.shifts, int) else self.shifts
+        dims = (self.dims,) if isinstance(self.dims, int) else self.dims
+        if not shifts:
+            raise Refusal("`roll` wants at least one shift", field="shifts")
+        if dims is None:
+            if len(shifts) > 1:
+                raise Refusal(f"`roll` has {len(shifts)} shifts, but no `dims` to say along which axes", field="shifts")
+            return x
+        if not dims:
+            raise Refusal("`roll` names no axis: the list is empty", field="dims")
+        if len(shifts) != len(dims):
+            axes = demands.counted(len(dims), "axis", "axes")
+            raise Refusal(f"`roll` has {demands.counted(len(shifts), 'shift', 'shifts')} for {axes}", field="dims")
+        for dim in dims:
+            demands.axis(self.kind, dim, x, field="dims")
+        return x
+
+    def source(self, x: TensorType) -> Expression:
+        return call("torch.roll", Input(), self.shifts, *(() if self.dims is None else (self.dims,)))
