@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any
 
+from specbuilder.catalogue.contract import Buffer
 from specbuilder.diagnostics import Diagnostics, Span
 from specbuilder.graph.graph import GraphNode, TypedGraph
 from specbuilder.records import Record
@@ -97,16 +98,24 @@ def count(graph: TypedGraph, diagnostics: Diagnostics) -> Report | None:
             return _too_many_operations(node, diagnostics)
         if isinstance(flops, int) and flops >= MOST_OPERATIONS:
             return _too_many_operations(node, diagnostics)
-    buffers = [buffer for node in graph.nodes if node.shares is None for buffer in node.buffers.values()]
-    owned = [*(parameter for node in graph.nodes for parameter in node.owned.values()), *buffers]
     return Report(
         rows=tuple(rows),
         parameters=sum(row.parameters for row in rows),
         parameters_by_role=dict(sorted(roles.items())),
-        buffers=sum(prod(buffer.shape) for buffer in buffers),
+        buffers=sum(prod(buffer.shape) for buffer in _buffers(graph)),
         flops=flops,
-        bytes=sum(prod(tensor.shape) * _BYTES[tensor.dtype] for tensor in owned),
+        bytes=bytes_of(graph),
     )
+
+
+def bytes_of(graph: TypedGraph) -> int:
+    """What parameters and buffers need, in their dtypes."""
+    owned = (*(parameter for node in graph.nodes for parameter in node.owned.values()), *_buffers(graph))
+    return sum(prod(tensor.shape) * _BYTES[tensor.dtype] for tensor in owned)
+
+
+def _buffers(graph: TypedGraph) -> tuple[Buffer, ...]:
+    return tuple(buffer for node in graph.nodes if node.shares is None for buffer in node.buffers.values())
 
 
 def _too_many_parameters(graph: TypedGraph, diagnostics: Diagnostics) -> None:

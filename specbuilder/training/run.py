@@ -19,10 +19,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from specbuilder.catalogue.contract import Module, Transform
-from specbuilder.diagnostics import DataError, Diagnostics, ResourceError, RunError, SpecbuilderError
+from specbuilder.diagnostics import DataError, ResourceError, RunError, SpecbuilderError
 from specbuilder.emit.load import build, load
 from specbuilder.emit.model import Emission
-from specbuilder.graph.count import count, size
+from specbuilder.graph.count import bytes_of, size
 from specbuilder.graph.graph import TypedGraph
 from specbuilder.language.settings import Statistics
 from specbuilder.plan.limits import limits
@@ -141,7 +141,7 @@ def _train(
 ) -> Result:
     device = torch.device(decisions.device.value)
     memory_format = torch.channels_last if decisions.memory_format.value == "channels_last" else torch.contiguous_format
-    needed = weighed.bytes if (weighed := count(graph, Diagnostics())) is not None else 0
+    needed = bytes_of(graph)
     with memory(f"the weights of the network need {size(needed)}"):
         model = build(texts.model, key(plan.seeds.of("init"), "init", 0), device, str(folder / "model.py"))
     model.to(memory_format=memory_format)  # type: ignore[call-overload]  # torch's stubs know this form for tensors only

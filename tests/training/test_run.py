@@ -331,9 +331,9 @@ def test_a_folder_that_cannot_hold_runs_is_one_mistake(root: str, reason: str, t
 
 
 def test_weights_that_the_machine_has_no_memory_for_are_told_with_their_size(tmp_path: Path) -> None:
-    spec = parse(TOKENS, set={"model.nodes.embedding.embedding_dim": 2 * 10**12})
+    spec = parse(TOKENS, set={"model.nodes.embedding.embedding_dim": 9 * 10**10})
     data = (torch.zeros(8, 3, dtype=torch.int64), torch.zeros(8, dtype=torch.int64))
-    said = f"memory ran out: the weights of the network need {4 * (5 * 2 + 2 * 6) * 10**12 / 2**40:.1f} TiB"
+    said = f"memory ran out: the weights of the network need {4 * (5 * 9 + 9 * 6) * 10**10 / 2**40:.1f} TiB"
     for act in (spec.build, lambda: spec.train(train=data, root=tmp_path, device="cpu")):
         with pytest.raises(ResourceError) as caught:
             act()
