@@ -1,6 +1,8 @@
 """`python -m benchmarks [NAME...]`: runs the benchmarks and prints their tables. Times are measured here and never asserted in a test.
 
 validate   whole processes: `specbuilder validate` against a process that only imports the usual libraries
+scale      `validate` and `emit` over 10 to 10,000 nodes
+limits     what hostile specs cost
 steps      the training step against a tuned hand-written twin, interleaved, in one process
 order      what the exact order of an epoch costs
 """
@@ -9,9 +11,9 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import order, steps, validate
+from benchmarks import limits, order, scale, steps, validate
 
-NAMES = {"validate": validate.main, "steps": steps.main, "order": order.main}
+NAMES = {"validate": validate.main, "scale": scale.main, "limits": limits.main, "steps": steps.main, "order": order.main}
 
 
 def main() -> None:

@@ -294,7 +294,7 @@ def _floor_by_poly(dim: Dim, divisor: Poly) -> Dim:
     remainder, quotient = dict(_terms(dim)), {}
     while remainder:
         first = min(remainder, key=_monomial_order)
-        ratio = _over(first, leading)
+        ratio = over(first, leading)
         if ratio is None or remainder[first] % unit or len(quotient) > MAX_TERMS:
             raise DimError(f"cannot divide `{dim}` by `{divisor}`: that is a whole size only where the division is exact")
         quotient[ratio] = factor = remainder[first] // unit
@@ -306,7 +306,8 @@ def _floor_by_poly(dim: Dim, divisor: Poly) -> Dim:
     return _poly(quotient) // content
 
 
-def _over(monomial: Monomial, divisor: Monomial) -> Monomial | None:
+def over(monomial: Monomial, divisor: Monomial) -> Monomial | None:
+    """A product divided by another; None where that is no product."""
     rest = list(monomial)
     for atom in divisor:
         if atom not in rest:

@@ -6,9 +6,12 @@ Axes are symbols of their own here, `axis_0_2` for axis 2 of tensor 0; `place` r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from specbuilder.dims.polynomial import Floor, Monomial, over
 from specbuilder.shapes import Dim, DimError, Poly, substitute, symbol
+
+_LARGEST_DIVISOR = 64
 
 Shapes = Sequence[Sequence[Dim]]
 """The shapes of some tensors."""
@@ -62,7 +65,48 @@ def _over_axes(size: Dim, shapes: Shapes) -> Dim | None:
         for axis, dim in enumerate(shape):
             if isinstance(dim, Poly) and (solved := _solved(dim, _axis(at, axis))) is not None:
                 known.setdefault(solved[0], solved[1])
-    return _translated(size, known)
+    found = _translated(size, known)
+    return found if found is not None else _from_sums(size, shapes, known)
+
+
+def _parts(monomial: Monomial, known: Mapping[object, Dim]) -> list[Monomial]:
+    """A product as products that are known, the longest first, and single factors."""
+    parts: list[Monomial] = []
+    rest = monomial
+    for whole in sorted((whole for whole in known if isinstance(whole, tuple) and len(whole) > 1), key=len, reverse=True):
+        while rest and (left := over(rest, whole)) is not None:
+            parts.append(whole)
+            rest = left
+    return [*parts, *((atom,) for atom in rest)]
+
+
+def _from_sums(size: Dim, shapes: Shapes, known: Mapping[object, Dim]) -> Dim | None:
+    """The formula where an axis is a sum of names, none of which is known alone: a multiple of the axis, or the floor of a fraction of it."""
+    axes = [
+        (dim, _axis(at, axis)) for at, shape in enumerate(shapes) for axis, dim in enumerate(shape) if isinstance(dim, Poly) and len(dim.terms) > 1
+    ]
+    for dim, axis in axes:
+        for divisor in sorted(_divisors(size)):
+            for above in range(divisor):
+                offset = size - (dim + above) // divisor
+                if isinstance(offset, int):
+                    return (axis + above) // divisor + offset
+        try:
+            factor = size // dim
+        except DimError:  # no multiple
+            continue
+        translated = _translated(factor, known)
+        if translated is None:
+            translated = _from_sums(factor, shapes, known)
+        if translated is not None:
+            return axis * translated
+    return None
+
+
+def _divisors(size: Dim) -> set[int]:
+    """1, and what the floors in a size divide by."""
+    floors = [atom for monomial, _ in size.terms for atom in monomial if isinstance(atom, Floor)] if isinstance(size, Poly) else []
+    return {1, *(floor.divisor for floor in floors if floor.divisor <= _LARGEST_DIVISOR)}
 
 
 def _solved(dim: Poly, axis: Poly) -> tuple[object, Dim] | None:
@@ -75,13 +119,13 @@ def _solved(dim: Poly, axis: Poly) -> tuple[object, Dim] | None:
     return monomial, (axis - offset) // factor
 
 
-def _translated(size: Dim, known: dict[object, Dim]) -> Dim | None:
+def _translated(size: Dim, known: Mapping[object, Dim]) -> Dim | None:
     if isinstance(size, int):
         return size
     total: Dim = 0
     for monomial, factor in size.terms:
         product: Dim = factor
-        for part in [monomial] if monomial in known else [(atom,) for atom in monomial]:
+        for part in _parts(monomial, known):
             found = known.get(part)
             if found is None and part and not isinstance(part[0], str):
                 inside = _translated(part[0].inside, known)

@@ -12,10 +12,10 @@ _LINKS = 6
 
 
 class Chain:
-    """Remembers for each value its label, its line and what it was made from."""
+    """Remembers for each value its label where that is not its name, its line and what it was made from."""
 
     def __init__(self) -> None:
-        self._links: dict[Value, tuple[str, Span, Value | None]] = {}
+        self._links: dict[Value, tuple[str | None, Span, Value | None]] = {}
 
     def begin(self, value: Value, label: str, span: Span) -> None:
         self._links[value] = (label, span, None)
@@ -23,7 +23,7 @@ class Chain:
     def extend(self, node: GraphNode) -> None:
         before = next(node.arriving(), None)
         for value in node.outputs:
-            self._links[value] = (value.name, node.span, before)
+            self._links[value] = (None, node.span, before)
 
     def of(self, value: Value) -> tuple[str, ...]:
         """The links from the model's input to `value`, such as `image [B, 3, 32, 32] l.5`; the middle of a long chain is folded."""
@@ -33,7 +33,7 @@ class Chain:
             label, span, before = self._links[at]
             if before is None or before.type != at.type or at is value:
                 shape = at.type.shape_text if at.type is not None else "?"
-                links.append(f"{label} {shape} l.{span.line}")
+                links.append(f"{label or at.name} {shape} l.{span.line}")
             at = before
         links.reverse()
         return tuple(links) if len(links) <= _LINKS else (links[0], "...", *links[-(_LINKS - 2) :])

@@ -26,7 +26,7 @@ from specbuilder.graph.facts import Facts, facts_of
 from specbuilder.graph.findings import Findings
 from specbuilder.graph.formula import Computation, compute
 from specbuilder.graph.graph import Arrival, Path, TypedGraph, Value
-from specbuilder.graph.growing import DEEPEST_NESTING, DEEPEST_RECURSION, MOST_NODES, Growing
+from specbuilder.graph.growing import DEEPEST_NESTING, DEEPEST_RECURSION, MOST_NODES, MOST_WALKED, Growing
 from specbuilder.graph.initialise import initialise
 from specbuilder.graph.leaf import Leaves, unknown
 from specbuilder.graph.operands import FormulaProblems
@@ -189,7 +189,7 @@ class _Walk:
     def _walk_node(self, node: NodeTree, auto: str, place: Place) -> None:
         word, copies = ("each", node.each) if node.each is not None else ("repeat", node.repeat)
         rows = rows_of(word, copies, place.names, self.findings)
-        if copies is not None and not self._may_make(len(rows) * self.sizes.of_node(node), copies.span):
+        if copies is not None and len(rows) > 1 and not self._may_make(self.sizes.of_copies(node, place.names), copies.span):
             rows = rows[:1]
         names: dict[str, list[Produced]] = {}
         copied: list[Produced] = []
@@ -199,6 +199,8 @@ class _Walk:
         if copies is not None:
             self.findings.begin()
         for position in range(len(rows)):
+            if not self._may_walk(node):
+                break
             if position:
                 self.findings.next_copy()
             values = row(rows, position)
@@ -220,17 +222,28 @@ class _Walk:
                 break
         if copies is not None:
             self.findings.end_copies()
-        assert produced is not None
+        if produced is None:
+            produced = unknown((*place.prefix, auto), ("",))
+            names[auto] = [produced]
         if node.each is not None:
             produced = self._as_list(node, copied, (*place.prefix, next(iter(names), auto)), place)
         if not produced.is_off_chain:
             place.scope.previous = produced
+        span = node.name.span if node.name is not None else node.span
         for name, found in names.items():
             if node.each is not None and node.merge is not None:
-                named = Named((produced,), node.span)
+                named = Named((produced,), span)
             else:
-                named = Named(tuple(found), node.span, is_counted, is_list=node.each is not None)
+                named = Named(tuple(found), span, is_counted, is_list=node.each is not None)
             self._declare(name, named, node, place.scope)
+
+    def _may_walk(self, node: NodeTree) -> bool:
+        """Whether one more copy may be walked, an absent one too: the end of what no arithmetic saw coming."""
+        self.growing.walked += 1
+        if not self.growing.is_full and (self.growing.walked > MOST_WALKED or len(self.growing.nodes) > MOST_NODES):
+            self.growing.is_full = True
+            self.findings.error("SB0601", f"this goes beyond the {MOST_NODES:,} nodes that a network has at most", node.span)
+        return not self.growing.is_full or self.growing.walked == 1
 
     def _may_make(self, count: int, span: Any) -> bool:
         """Whether so many nodes may still be made; told when not."""
@@ -253,7 +266,6 @@ class _Walk:
         return name if check_name(name, node.name.span, self.findings) else None
 
     def _declare(self, name: str, named: Named, node: NodeTree, scope: Scope) -> None:
-        span = node.name.span if node.name is not None else node.span
         earlier = scope.named.get(name)
         if earlier is not None and node.when is not None and earlier.is_absent != named.is_absent:
             # An exclusive pair (`when: $a`, `when: $(not a)`) may share a name: it means the one that is there.
@@ -262,12 +274,12 @@ class _Walk:
             self.findings.error(
                 "SB0304",
                 f"the name `{name}` is taken",
-                span,
+                named.span,
                 help="give one of the two another name",
                 related=(Related(span=earlier.span, message="first used here"),),
             )
         else:
-            scope.named[name] = named.replace(span=span)
+            scope.named[name] = named
 
     def _as_list(self, node: NodeTree, copies: list[Produced], path: Path, place: Place) -> Produced:
         """What the copies of `each` give together: a list, or what `merge` makes of it."""

@@ -16,6 +16,8 @@ from specbuilder.shapes import Requirement
 
 MOST_NODES = 100_000
 """Copies included. A larger graph is refused by arithmetic, before it is made."""
+MOST_WALKED = 4 * MOST_NODES
+"""Copies of whatever stands in a list, those that turn out absent or empty among them."""
 DEEPEST_RECURSION = 64
 """Uses of blocks within one another."""
 DEEPEST_NESTING = 400
@@ -34,6 +36,7 @@ class Growing:
         self.part_owners: dict[Path, Part] = {}
         self.sharing = 0
         """Above 0 while nodes are made that use the weights of earlier ones of the same path."""
+        self.walked = 0
         self.is_full = False
         """Whether a limit was met: from then on nothing more is made."""
         self._open: list[list[Item]] = [[]]

@@ -86,7 +86,7 @@ class Leaves:
 
     def require(self, kind: str, outputs: tuple[TensorType, ...], more: tuple[Requirement, ...]) -> None:
         """Every size is at least 1, and whatever else the kind asks for; what no size can meet is refused."""
-        wanted = [Requirement(dim, 1) for output in outputs for dim in output.shape if type(dim) is not int or dim < 1]
+        wanted = [Requirement(dim, 1) for output in outputs for dim in output.shape if at_least(dim, 1) is not True]
         for requirement in (*wanted, *more):
             dim, minimum = requirement.dim, requirement.minimum
             if isinstance(dim, int):

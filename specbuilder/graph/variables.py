@@ -10,6 +10,9 @@ from specbuilder.graph.environment import Names
 from specbuilder.language.tree import Entry
 from specbuilder.language.values import Undefined, resolve
 
+DEEPEST_CHAIN = 64
+"""Variables of which each needs the next."""
+
 
 class Variables:
     """Looks variables up by name and remembers which were asked for. `outer` are the names around a `let`."""
@@ -44,6 +47,11 @@ class Variables:
         entry = self._entries[name]
         if name in self._open:
             self._cycle(name)
+        if len(self._open) >= DEEPEST_CHAIN:
+            self._broken.update(self._open)
+            message = f"more than {DEEPEST_CHAIN} variables, each of which needs the next"
+            self._diagnostics.error("SB0503", message, self._entries[self._open[0]].span, help="write the value of one of them as a number")
+            raise Undefined(name)
         self._open.append(name)
         try:
             self._values[name] = resolve(entry.value, self, self.names, self._diagnostics)

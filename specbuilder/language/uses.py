@@ -181,9 +181,8 @@ def _use(family: Family, key: Scalar, value: Node | None, diagnostics: Diagnosti
         diagnostics.error("SB0203", f"`{name}` takes no value of its own", value.span, help=_fields_help(cls))
         return Use(family, name, key.span, cls, {}, is_wrong=True)
     fields = _fields(value, key, cls, diagnostics)
-    use = Use(family, name, key.span, cls, fields)
-    misplaced = _misplaced(use, diagnostics)
-    plain = {field: entry for field, entry in fields.items() if field not in misplaced}
+    misplaced = _misplaced(family, name, cls, fields, diagnostics) if fields else set()
+    plain = {field: entry for field, entry in fields.items() if field not in misplaced} if misplaced else fields
     instance, problems = check(
         cls,
         {field: entry.value for field, entry in plain.items()},
@@ -233,13 +232,12 @@ def _fields(value: Node | None, key: Scalar, cls: type[Kind] | None, diagnostics
     return {cls.primary: entry(key.span, value, diagnostics)}
 
 
-def _misplaced(use: Use, diagnostics: Diagnostics) -> set[str]:
+def _misplaced(family: Family, title: str, cls: type[Kind], fields: Mapping[str, Entry], diagnostics: Diagnostics) -> set[str]:
     """Structural keys written among the fields."""
-    structural = {*STRUCTURAL} if use.family == "node" else set()
-    wrong = {name for name in use.fields if name in structural and use.cls is not None and name not in fields_of(use.cls)}
+    wrong = {name for name in fields if name in STRUCTURAL and name not in fields_of(cls)} if family == "node" else set()
     for name in sorted(wrong):
-        help = f"write `{name}: {_text(use.fields[name].node)}` on a line of its own, indented like `{use.title}`"
-        diagnostics.error("SB0206", f"`{name}` belongs one level out, beside `{use.title}`", use.fields[name].key, help=help)
+        help = f"write `{name}: {_text(fields[name].node)}` on a line of its own, indented like `{title}`"
+        diagnostics.error("SB0206", f"`{name}` belongs one level out, beside `{title}`", fields[name].key, help=help)
     return wrong
 
 
