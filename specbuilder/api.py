@@ -29,7 +29,6 @@ from specbuilder.diagnostics import (
     UsageError,
     did_you_mean,
 )
-from specbuilder.emit.model import Emission, emit_model
 from specbuilder.graph.count import Report, size
 from specbuilder.graph.graph import TypedGraph
 from specbuilder.graph.promises import BROKEN, broken_bounds, metrics_promised
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from specbuilder.emit.model import Emission
     from specbuilder.language.folders import Files
     from specbuilder.language.maps import Layout
     from specbuilder.report.provenance import Provenance
@@ -259,6 +259,8 @@ class Spec:
 
     @cached_property
     def emission(self) -> Emission:
+        from specbuilder.emit.model import emit_model
+
         variant = f", variant {self.variant}" if self.variant is not None else ""
         return emit_model(self.graph, f"{Path(self.origin).name}{variant}", __version__)
 
