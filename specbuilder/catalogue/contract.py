@@ -47,6 +47,14 @@ class Port(Record):
     """Whether it takes a tensor or a list of them, whichever arrives, as the inputs of a block do."""
 
 
+class Gathered(tuple[Any, ...]):
+    """What arrives at a port of many as one list, such as `layers.*` or what `merge` joins. How many there are is a matter of sizes, so that
+    one alone is no mistake, where it nearly always is one of tensors named one by one.
+    """
+
+    __slots__ = ()
+
+
 # What a rule answers -------------------------------------------------------------------------------------------------
 
 Role = Literal["matrix", "bias", "norm", "embedding", "free"]

@@ -52,7 +52,7 @@ def load_file(path: Path) -> ModuleType:
             exec(compile(text, str(path), "exec"), module.__dict__)
         if not any(kind.__module__ == name for known in REGISTRY.values() for kind in known.values()):
             help = 'declare one: `@layer("my_kind")` above a class that derives from `Layer`, both from specbuilder.kinds'
-            raise UsageError.of("SB0912", f"{path} declares no kind", help=help)
+            raise UsageError.of("SB0933", f"{path} declares no kind", help=help)
     except SpecbuilderError:
         _forget(name)
         raise
@@ -67,10 +67,10 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         near = [entry.name for entry in path.parent.glob("*.py")] if path.parent.is_dir() else []
-        raise UsageError.of("SB0910", f"there is no file {path}", help=did_you_mean(path.name, near)) from None
+        raise UsageError.of("SB0931", f"there is no file {path}", help=did_you_mean(path.name, near)) from None
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        raise UsageError.of("SB0910", f"{path} cannot be read: {reason}") from None
+        raise UsageError.of("SB0931", f"{path} cannot be read: {reason}") from None
 
 
 def _forget(module: str) -> None:
@@ -104,12 +104,12 @@ def _told(error: BaseException, path: Path | None, what: str = "") -> UsageError
     if isinstance(error, Misdeclared):
         file = error.file or (place[0] if place else str(path))
         line = error.line if error.file else place[1] if place else 1
-        return UsageError([Diagnostic("SB0912", error.message, _span(file, line or 1), help=error.help)])
+        return UsageError([Diagnostic("SB0933", error.message, _span(file, line or 1), help=error.help)])
     if isinstance(error, SyntaxError) and error.filename is not None:
         place = (error.filename, error.lineno or 1)
     said = f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}".removesuffix(": ")
     span = _span(*place) if place is not None else None
-    return UsageError.of("SB0911", f"{what or path} cannot be loaded: {said}", span)  # type: ignore[return-value]  # `of` makes what it is called on
+    return UsageError.of("SB0932", f"{what or path} cannot be loaded: {said}", span)  # type: ignore[return-value]  # `of` makes what it is called on
 
 
 def _span(file: str, line: int) -> Span | None:
@@ -147,7 +147,7 @@ def load_installed(family: Family, name: str) -> None:
         raise _told(error, None, f"the kind `{name}`, which {_package(entry)} offers,") from error
     if getattr(loaded, "kind", None) != name and not any(name in known for known in REGISTRY.values()):
         help = f'`{entry.value}` must be a class under `@layer("{name}")`, or a module that has one'
-        raise UsageError.of("SB0912", f"{_package(entry)} offers a kind `{name}`, but declares none of that name", help=help)
+        raise UsageError.of("SB0933", f"{_package(entry)} offers a kind `{name}`, but declares none of that name", help=help)
 
 
 def _package(entry: EntryPoint) -> str:

@@ -126,7 +126,7 @@ def _too_many_parameters(graph: TypedGraph, diagnostics: Diagnostics) -> None:
     ((heaviest, most),) = asked.most_common(1)
     there = "" if most == asked.total() else f", {most:,} of them here"
     message = f"the network has {asked.total():,} parameters{there}, but one has at most {MOST_PARAMETERS:,}"
-    diagnostics.error("SB0605", message, heaviest)
+    diagnostics.error("SB0607", message, heaviest)
 
 
 def _too_many_operations(node: GraphNode, diagnostics: Diagnostics) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from specbuilder.catalogue.contract import Attribute, Node, Refusal
+from specbuilder.catalogue.contract import Attribute, Gathered, Node, Refusal
 from specbuilder.diagnostics import Diagnostics, InternalError, Span, did_you_mean
 from specbuilder.graph.freezing import frozen_tensors
 from specbuilder.graph.graph import Arrival, GraphNode, Path, Tie, Value
@@ -174,7 +174,12 @@ def needs_size(values: Mapping[str, Any]) -> tuple[str, Poly] | None:
 
 
 def _type(arrival: Arrival) -> Any:
-    return None if arrival is None else arrival.type if isinstance(arrival, Value) else tuple(value.type for value in arrival)
+    if arrival is None:
+        return None
+    if isinstance(arrival, Value):
+        return arrival.type
+    types = (value.type for value in arrival)
+    return Gathered(types) if isinstance(arrival, Gathered) else tuple(types)
 
 
 def _shapes(parameters: Mapping[str, Any]) -> str:

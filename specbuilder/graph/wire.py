@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from specbuilder.catalogue.contract import Port
+from specbuilder.catalogue.contract import Gathered, Port
 from specbuilder.diagnostics import Diagnostics, Related, Span, did_you_mean
 from specbuilder.graph.graph import Arrival, Value
 from specbuilder.graph.place import Place
@@ -54,7 +54,7 @@ class Wiring:
         """What each port reads when a list arrives as one (`merge`): all of it at a port that takes a list, else one a port; None where they are too many."""
         self.used.update(values)
         if len(ports) > 0 and ports[0].many:
-            return (values, *(None for _ in ports[1:]))
+            return (Gathered(values), *(None for _ in ports[1:]))
         if len(values) > len(ports):
             return None
         return (*values, *(None for _ in ports[len(values) :]))
@@ -135,7 +135,7 @@ class Wiring:
     def _in_order(self, node: NodeTree, ports: Sequence[Port], items: list[Found]) -> ByPort | None:
         """References given in port order. `x.*` counts as all that it spreads to; a list is one thing where a port takes lists."""
         if ports[0].many:
-            return {ports[0].name: tuple(value for found in items for value in found.values)}
+            return {ports[0].name: _gathered(items)}
         outputs: list[Output] = []
         for found in items:
             outputs += found.values if found.form == "spread" else (found.output,)
@@ -232,9 +232,15 @@ def _as_found(output: Output) -> Found:
     return Found((output,)) if isinstance(output, Value) else Found(output, "list")
 
 
+def _gathered(items: Sequence[Found]) -> tuple[Value, ...]:
+    """All values of references. Where one of them is a list, how many there are is a matter of sizes."""
+    values = (value for found in items for value in found.values)
+    return tuple(values) if all(found.form == "one" for found in items if found.values) else Gathered(values)
+
+
 def _arrival(port: Port, items: list[Found]) -> Arrival:
     if port.many or len(items) > 1 or items[0].form == "spread":
-        values = tuple(value for found in items for value in found.values)
+        values = _gathered(items)
         return values[0] if len(values) == 1 and not port.many and not port.is_either else values
     return items[0].output
 

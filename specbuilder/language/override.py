@@ -15,7 +15,7 @@ from specbuilder.language.read import read_value
 from specbuilder.language.var_types import keeps_type
 
 
-class OwnOption(str):
+class OwnOption(str):  # a text cannot have slots beside its characters
     """The text of a value that has an option of its own, such as `--epochs 3`: messages show that option, and the value as its text."""
 
     __slots__ = ("option",)

@@ -27,7 +27,8 @@ def placed(key: Span, node: Node) -> Node:
     return node
 
 
-def read(node: Node, diagnostics: Diagnostics) -> Value:
+def read(node: Node, diagnostics: Diagnostics) -> Any:
+    """The value of a node: plain, `Deferred`, or `BROKEN`."""
     if isinstance(node, Scalar):
         if isinstance(node.value, str) and "$" in node.value:
             return _scalar(node, diagnostics)

@@ -261,26 +261,26 @@ BAD_FILES: dict[str, tuple[str, str]] = {
     "raises": (
         "size = 1 // 0\n",
         (
-            "error[SB0911]: k.py cannot be loaded: ZeroDivisionError: integer division or modulo by zero\n"
+            "error[SB0932]: k.py cannot be loaded: ZeroDivisionError: integer division or modulo by zero\n"
             " --> k.py:9:1\n  |\n9 | size = 1 // 0\n  | ^^^^^^^^^^^^^"
         ),
     ),
-    "no Python": ("def f(:\n", "error[SB0911]: k.py cannot be loaded: SyntaxError: invalid syntax\n --> k.py:9:1\n  |\n9 | def f(:\n  | ^^^^^^^"),
+    "no Python": ("def f(:\n", "error[SB0932]: k.py cannot be loaded: SyntaxError: invalid syntax\n --> k.py:9:1\n  |\n9 | def f(:\n  | ^^^^^^^"),
     "missing import": (
         "import not_there\n",
         (
-            "error[SB0911]: k.py cannot be loaded: ModuleNotFoundError: No module named 'not_there'\n"
+            "error[SB0932]: k.py cannot be loaded: ModuleNotFoundError: No module named 'not_there'\n"
             " --> k.py:9:1\n  |\n9 | import not_there\n  | ^^^^^^^^^^^^^^^^"
         ),
     ),
     "ends the process": (
         "raise SystemExit(3)\n",
-        "error[SB0911]: k.py cannot be loaded: SystemExit: 3\n --> k.py:9:1\n  |\n9 | raise SystemExit(3)\n  | ^^^^^^^^^^^^^^^^^^^",
+        "error[SB0932]: k.py cannot be loaded: SystemExit: 3\n --> k.py:9:1\n  |\n9 | raise SystemExit(3)\n  | ^^^^^^^^^^^^^^^^^^^",
     ),
     "nothing in it": (
         "x = 1\n",
         (
-            "error[SB0912]: k.py declares no kind\n"
+            "error[SB0933]: k.py declares no kind\n"
             '  = help: declare one: `@layer("my_kind")` above a class that derives from `Layer`, both from specbuilder.kinds'
         ),
     ),
@@ -418,7 +418,7 @@ def test_declaration_that_cannot_be_a_kind(text: str, message: str, help: str | 
     with pytest.raises(UsageError) as caught:
         loaded(text, "float32[B, 4]", "- mine")
     (found,) = caught.value.diagnostics
-    assert (found.code, found.message, found.help) == ("SB0912", message, help)
+    assert (found.code, found.message, found.help) == ("SB0933", message, help)
     assert found.span is not None
     assert found.span.source.name == "k.py"
     assert "mine" not in lookup.names("node"), "nothing of a wrong file stays"
@@ -446,7 +446,7 @@ def test_file_that_is_not_there(name: str, message: str, help: str | None) -> No
     Path("k.py").touch()
     with pytest.raises(UsageError) as caught:
         own.load_kinds([name])
-    assert [(found.code, found.message, found.help) for found in caught.value.diagnostics] == [("SB0910", message, help)]
+    assert [(found.code, found.message, found.help) for found in caught.value.diagnostics] == [("SB0931", message, help)]
 
 
 # Nodes that are wrong ------------------------------------------------------------------------------------------------
@@ -815,7 +815,7 @@ def test_every_command_takes_files_of_kinds() -> None:
     assert missing.returncode == 3
     assert "unknown kind of node `mine`" in missing.stderr
     wrong = command("validate", "net.yaml", "--kinds", "c.py")
-    assert (wrong.returncode, wrong.stderr.partition("\n")[0]) == (2, "error[SB0910]: there is no file c.py")
+    assert (wrong.returncode, wrong.stderr.partition("\n")[0]) == (2, "error[SB0931]: there is no file c.py")
 
 
 def test_schema_knows_own_kinds() -> None:
@@ -869,10 +869,10 @@ def test_installed_package_offers_kinds(folder: Path) -> None:
     assert "did you mean `offered_clip`?" in answers["offered_clop"][1]
     assert answers["broken"][0] == 2
     assert answers["broken"][1].startswith(
-        "error[SB0911]: the kind `broken`, which the package offering offers, cannot be loaded: AttributeError: module 'offering' has no attribute 'Nothing'"
+        "error[SB0932]: the kind `broken`, which the package offering offers, cannot be loaded: AttributeError: module 'offering' has no attribute 'Nothing'"
     )
     assert answers["strange"][0] == 2
-    assert answers["strange"][1].startswith("error[SB0912]: the package offering offers a kind `strange`, but declares none of that name")
+    assert answers["strange"][1].startswith("error[SB0933]: the package offering offers a kind `strange`, but declares none of that name")
 
 
 def test_packages_are_looked_at_for_an_unknown_name_only() -> None:

@@ -32,7 +32,7 @@ from specbuilder.pipeline import check
 
 ROOT = Path(__file__).parent.parent.parent
 COMMITTED = ROOT / "schemas" / "spec.schema.json"
-SPECS = sorted((ROOT / "specs").glob("*.yaml"))
+SPECS = sorted((ROOT / "specs").rglob("*.yaml"))
 # Other tests declare kinds of their own; these are not in the committed file.
 KINDS = [kind for family in get_args(Family) for kind in lookup.all_kinds(family) if kind.__module__.startswith("specbuilder.")]
 
