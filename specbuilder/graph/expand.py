@@ -414,7 +414,7 @@ class _Walk:
         is_whole = True
         for name, entry in use.fields.items():
             if isinstance(entry.value, (NodeArgument, NodesArgument)):
-                values[name] = entry.value if entry.value.place is not None else entry.value.replace(place=place)
+                values[name] = entry.value if entry.value.place is not None else entry.value.written_in(place)
                 continue
             try:
                 values[name] = resolve(entry.value, place.names, place.names.names, self.findings)

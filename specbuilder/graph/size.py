@@ -24,6 +24,12 @@ _MOST_STEPS = 10_000
 """Nodes of the text that one answer looks at; what is beyond counts as one."""
 
 
+class _Written(Record, identity=True):
+    """Where the value of a `node` or `nodes` param is written."""
+
+    names: Names
+
+
 class Sizes:
     """Counts nodes, each use of a block with the same params once."""
 
@@ -123,7 +129,7 @@ class Sizes:
             if written is None:
                 params[name] = UNKNOWN if field.is_required else field.default
             elif isinstance(written.value, (NodeArgument, NodesArgument)):
-                params[name] = written.value.replace(place=_Written(names=names))
+                params[name] = written.value.written_in(_Written(names))
             else:
                 value = self._value(written, names)
                 params[name] = UNKNOWN if value is None else value
@@ -143,12 +149,6 @@ class Sizes:
             return resolve(written, names, names.names, Diagnostics())
         except (Undefined, KeyError):
             return None
-
-
-class _Written(Record, identity=True):
-    """Where the value of a `node` or `nodes` param is written."""
-
-    names: Names
 
 
 class _Only:

@@ -162,6 +162,10 @@ class NodeArgument(Record, identity=True):
     use: Use
     place: object = None
 
+    def written_in(self, place: object) -> NodeArgument:
+        """The same, where it was written."""
+        return NodeArgument(self.use, place)
+
 
 class NodesArgument(Record, identity=True):
     """The value of a param of type `nodes`: a list of nodes. `place` as for `NodeArgument`."""
@@ -170,6 +174,10 @@ class NodesArgument(Record, identity=True):
 
     nodes: ListTree
     place: object = None
+
+    def written_in(self, place: object) -> NodesArgument:
+        """The same, where it was written."""
+        return NodesArgument(self.nodes, place)
 
 
 class BlockInput(Record):
