@@ -17,6 +17,7 @@ from specbuilder.api import Spec
 from specbuilder.emit.load import load
 from specbuilder.emit.objective import emit_objective
 from specbuilder.training.columns import split
+from specbuilder.training.evaluate import Weighing
 from specbuilder.training.feed import Feed, Route
 from specbuilder.training.loop import Course, State, train
 from specbuilder.training.step import make_optimizer, make_step
@@ -67,7 +68,7 @@ def runner(spec: Spec, epochs: int) -> tuple[nn.Module, Callable[[], State], Fee
             step=step,
             objective=objective,
             context=None,
-            is_sum=False,
+            weighing=Weighing(),
         )
         train(state, course, Nobody(), Nobody(), lambda: False)  # type: ignore[arg-type]  # only their methods are used
         return state

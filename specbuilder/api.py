@@ -13,16 +13,27 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from specbuilder import __version__
-from specbuilder.diagnostics import CheckError, DataError, Diagnostic, Diagnostics, InternalError, SpecError, UsageError, did_you_mean
-from specbuilder.emit.model import Emission, emit_model
-from specbuilder.graph.count import Report
+from specbuilder.diagnostics import (
+    CheckError,
+    DataError,
+    Diagnostic,
+    Diagnostics,
+    InternalError,
+    SpecbuilderError,
+    SpecError,
+    UsageError,
+    did_you_mean,
+)
+from specbuilder.graph.count import Report, size
 from specbuilder.graph.graph import TypedGraph
-from specbuilder.graph.promises import BROKEN, broken_bounds
+from specbuilder.graph.promises import BROKEN, broken_bounds, metrics_promised
 from specbuilder.language.document import Mapping as MappingNode
+from specbuilder.language.read import SIZE_AT_MOST
 from specbuilder.language.tree import SpecTree
 from specbuilder.pipeline import Checked, check, compose, plan_for
 from specbuilder.plan.plan import Plan
@@ -31,19 +42,29 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from specbuilder.emit.model import Emission
     from specbuilder.language.folders import Files
     from specbuilder.language.maps import Layout
     from specbuilder.report.provenance import Provenance
     from specbuilder.training.run import Host
 
 
-def load(path: str | Path, *, variant: str | None = None, set: Mapping[str, Any] | None = None, roots: Sequence[str | Path] = ()) -> Spec:
-    """Reads and checks a spec. `variant` is one of its `variants`; `set` changes values by path, as `--set` does: `{"train.epochs": 3}`. What the spec
-    includes lies in its folder or in one of `roots`.
+def load(
+    path: str | Path,
+    *,
+    variant: str | None = None,
+    set: Mapping[str, Any] | None = None,
+    roots: Sequence[str | Path] = (),
+    kinds: Sequence[str | Path] = (),
+) -> Spec:
+    """Reads and checks a spec. `variant` is one of its `variants`; `set` changes values by path, as `--set` does: `{"train.epochs": 3}`; a text is
+    read as `--set` reads it, `"{adam: {lr: 0.1}}"` too. What the spec includes lies in its folder or in one of `roots`. `kinds` are Python files with
+    own kinds.
 
     Raises `SpecError` with every mistake found, `CheckError` when only a promise in `expect` is broken, `UsageError` when the file cannot be read.
     """
-    path = Path(path)
+    path = path_of(path)
+    _load_kinds(kinds)
     return _checked(read_file(path), str(path), variant, set, files_at(path, roots))
 
 
@@ -63,7 +84,7 @@ def parse(
 
 def _checked(text: str | bytes, name: str, variant: str | None, set: Mapping[str, Any] | None, files: Files | None) -> Spec:
     diagnostics = Diagnostics()
-    changes = as_text(set or {})
+    changes = as_text({} if set is None else set)
     checked = check(text, name, changes, diagnostics, variant=variant, files=files)
     raise_found(diagnostics)
     assert checked.tree is not None and checked.graph is not None and checked.report is not None
@@ -71,8 +92,38 @@ def _checked(text: str | bytes, name: str, variant: str | None, set: Mapping[str
 
 
 def as_text(changes: Mapping[str, Any]) -> dict[str, str]:
-    """Values as the text that `--set` would have them in; a text is one already."""
-    return {place: value if isinstance(value, str) else json.dumps(value) for place, value in changes.items()}
+    """Values as the text that `--set` would have them in; a text is one already. Raises `UsageError` for what is no value of a spec."""
+    if not isinstance(changes, Mapping):
+        help = 'such as `set={"train.epochs": 3}`'
+        raise UsageError.of("SB0903", f"`set` wants a mapping of paths to values, not {changes!r}", help=help)
+    texts: dict[str, str] = {}
+    for place, value in changes.items():
+        if not isinstance(place, str):
+            raise UsageError.of("SB0903", f"a path of `set` is a text, not {place!r}", help="such as `train.epochs`")
+        try:
+            texts[place] = value if isinstance(value, str) else json.dumps(value, default=_as_plain)
+        except (TypeError, ValueError, RecursionError):
+            message = f"the value of `{place}` in `set` is nothing that a spec can hold: {type(value).__name__}"
+            raise UsageError.of("SB0903", message, help="it takes numbers, texts, booleans, null, lists and mappings") from None
+    return texts
+
+
+def _as_plain(value: Any) -> Any:
+    """A number of numpy or an array as Python has it, a path as text."""
+    if isinstance(value, Path):
+        return str(value)
+    if callable(plain := getattr(value, "tolist", None)):
+        return plain()
+    raise TypeError
+
+
+def path_of(path: object) -> Path:
+    """The path of a spec. Raises `UsageError` when it is none."""
+    if not isinstance(path, str | PathLike):
+        raise UsageError.of("SB0901", f"the path of a spec is a text or a Path, not {path!r}")
+    if not str(path):
+        raise UsageError.of("SB0901", "the path of the spec is empty", help="name a spec, a .yaml or .json file")
+    return Path(path)
 
 
 def files_at(path: Path, roots: Sequence[str | Path]) -> Files:
@@ -85,10 +136,21 @@ def files_at(path: Path, roots: Sequence[str | Path]) -> Files:
     return files_of(path, tuple(map(Path, roots)))
 
 
-def variants_of(path: str | Path, *, set: Mapping[str, Any] | None = None, roots: Sequence[str | Path] = ()) -> dict[str, bool]:
+def _load_kinds(files: Sequence[str | Path]) -> None:
+    """The kinds of a user's files, which a spec may name from here on."""
+    if files:
+        from specbuilder.catalogue.own import load_kinds
+
+        load_kinds(files)
+
+
+def variants_of(
+    path: str | Path, *, set: Mapping[str, Any] | None = None, roots: Sequence[str | Path] = (), kinds: Sequence[str | Path] = ()
+) -> dict[str, bool]:
     """The variants of a spec by name, and whether each is the base, `{}`. Raises what `load` raises where they cannot be told."""
-    path, diagnostics = Path(path), Diagnostics()
-    composed = compose(read_file(path), str(path), as_text(set or {}), diagnostics, files=files_at(path, roots))
+    _load_kinds(kinds)
+    path, diagnostics = path_of(path), Diagnostics()
+    composed = compose(read_file(path), str(path), as_text({} if set is None else set), diagnostics, files=files_at(path, roots))
     if composed is None or not composed.varied.variants:
         return {}
     written = composed.written.root.get("variants")
@@ -96,13 +158,20 @@ def variants_of(path: str | Path, *, set: Mapping[str, Any] | None = None, roots
 
 
 def explain_value(
-    path: str | Path, place: str, *, variant: str | None = None, set: Mapping[str, Any] | None = None, roots: Sequence[str | Path] = ()
+    path: str | Path,
+    place: str,
+    *,
+    variant: str | None = None,
+    set: Mapping[str, Any] | None = None,
+    roots: Sequence[str | Path] = (),
+    kinds: Sequence[str | Path] = (),
 ) -> Provenance:
     """Where the value at `place`, such as `train.optimizer.lr`, comes from. Other mistakes of the spec are no hindrance; `load` tells them."""
     from specbuilder.report.provenance import trace
 
-    path, diagnostics = Path(path), Diagnostics()
-    composed = compose(read_file(path), str(path), as_text(set or {}), diagnostics, variant=variant, files=files_at(path, roots))
+    _load_kinds(kinds)
+    path, diagnostics = path_of(path), Diagnostics()
+    composed = compose(read_file(path), str(path), as_text({} if set is None else set), diagnostics, variant=variant, files=files_at(path, roots))
     diagnostics.raise_errors()
     assert composed is not None
     found = trace(composed.written, composed.varied, composed.final, place, variant, diagnostics)
@@ -118,9 +187,11 @@ def _entries(node: object) -> tuple[object, ...]:
 def read_file(path: Path) -> bytes:
     """The bytes of a spec. Raises `UsageError` when there is no such file."""
     try:
-        if path.exists() and not path.is_file():
+        # A pipe is read as a file is (`<(...)`, /dev/stdin); what never ends, as /dev/zero, is not opened.
+        if path.exists() and not path.is_file() and not path.is_fifo():
             raise UsageError.of("SB0901", f"{path} is no file", help="name a spec, a .yaml or .json file")
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(SIZE_AT_MOST + 1)
     except FileNotFoundError:
         near = [entry.name for entry in path.parent.glob("*") if entry.suffix in (".yaml", ".yml", ".json")] if path.parent.is_dir() else []
         raise UsageError.of("SB0901", f"there is no file {path}", help=did_you_mean(path.name, near)) from None
@@ -132,11 +203,10 @@ def carried(name: str) -> Path:
     """A spec that the package carries: `digits`, `cnn`, `mlp`. In a wheel they lie inside the package, in a checkout beside it."""
     package = Path(__file__).parent
     folder = package / "specs" if (package / "specs").is_dir() else package.parent / "specs"
-    path = folder / f"{name}.yaml"
-    if not path.is_file():
-        known = sorted(entry.stem for entry in folder.glob("*.yaml"))
+    known = sorted(entry.stem for entry in folder.glob("*.yaml"))
+    if name not in known:
         raise UsageError.of("SB0907", f"the package carries no spec `{name}`", help=f"it carries {', '.join(known)}")
-    return path
+    return folder / f"{name}.yaml"
 
 
 def raise_found(diagnostics: Diagnostics) -> None:
@@ -189,6 +259,8 @@ class Spec:
 
     @cached_property
     def emission(self) -> Emission:
+        from specbuilder.emit.model import emit_model
+
         variant = f", variant {self.variant}" if self.variant is not None else ""
         return emit_model(self.graph, f"{Path(self.origin).name}{variant}", __version__)
 
@@ -197,12 +269,19 @@ class Spec:
         """The model as a Python file."""
         return self.emission.text
 
-    def build(self, seed: int = 0, device: str = "cpu") -> nn.Module:
-        """The model with fresh weights, in training mode: those that a run with `train.seed: seed` begins with. The global generator is left alone."""
+    def build(self, seed: int = 0, device: str | torch.device | None = "cpu") -> nn.Module:
+        """The model with fresh weights, in training mode: those that a run with `train.seed: seed` begins with. The global generator is left alone.
+
+        Raises `ResourceError` where the device or the memory is not there.
+        """
         from specbuilder.emit.load import build
+        from specbuilder.training.decide import Wishes, decide, device_named, look
+        from specbuilder.training.memory import memory
         from specbuilder.training.random import key
 
-        return build(self.emission, key(seed, "init", 0), device)
+        chosen = decide(Wishes(device=device_named(device, "cpu")), look()).device.value
+        with memory(f"the weights of the network need {size(self.report.bytes)}"):
+            return build(self.emission, key(seed, "init", 0), chosen)
 
     def convert(self, state: Mapping[str, torch.Tensor], map: str | None = None) -> dict[str, torch.Tensor]:
         """The tensors of another model's state dict under the names of this one, as the map of this name in `maps` says; without one, names are kept.
@@ -242,7 +321,7 @@ class Spec:
         train: Any = None,
         validation: Any = None,
         test: Any = None,
-        device: str = "auto",
+        device: str | torch.device | None = "auto",
         root: str | Path = "runs",
         synthetic: bool = False,
         host: Host | None = None,
@@ -251,11 +330,16 @@ class Spec:
         """Runs the training plan and leaves a folder `root/<name>/<number>`.
 
         With `train` (and `validation`, `test`) the data is the caller's: a pair (inputs, target) of tensors or arrays, a mapping of them by feature,
-        a map-style Dataset, or a DataLoader. Raises `CheckError` when a promise about a metric is broken; the run folder is complete then.
+        a map-style Dataset, or a DataLoader. Raises `CheckError` when a promise about a metric is broken; the run folder is complete then. Such a promise
+        is of the run as the spec has it: with other data, or with anything set but `expect` itself, it is not checked, and `Run.notes` says so.
         """
         from specbuilder.training.data import gather
+        from specbuilder.training.decide import device_named
         from specbuilder.training.run import Texts, execute
 
+        device = device_named(device, "auto")
+        if not str(root):
+            raise UsageError.of("SB0909", "the folder for runs has no name", help="leave out `--runs`, or name a folder such as `runs`")
         if self.tree.train is None or self.tree.data is None:
             key = self.tree.model.span
             raise SpecError.of("SB0202", "this spec has no `train` and `data`, so there is nothing to run", key, help="add both, or use `build()`")
@@ -279,10 +363,24 @@ class Spec:
             objective=emit_objective(plan, self.graph, __version__),
         )
         result = execute(plan, self.graph, parts, texts, root=Path(root), device=device, host=host, stop=stop or (lambda: False))
-        run = Run(result.folder, result.state, dict(result.metrics), result.seconds, result.model)
-        if result.state == "finished" and not synthetic:
+        unlike = self._unlike_written(bool(own), synthetic) if result.state == "finished" else None
+        made_up = ("the samples are made up: there is nothing to learn in them, and the figures mean nothing",) if synthetic else ()
+        notes = made_up + tuple(f"{name} is promised of the run as written, and {unlike}" for name in metrics_promised(self.tree)) if unlike else ()
+        run = Run(result.folder, result.state, dict(result.metrics), result.seconds, result.model, notes)
+        if result.state == "finished" and unlike is None:
             self._check_promises(run)
         return run
+
+    def _unlike_written(self, is_own: bool, synthetic: bool) -> str | None:
+        """What sets a run apart from that which the spec describes, and its promises about metrics are of. A variant is part of the text."""
+        if is_own or synthetic:
+            return "this one had other data"
+        changed = [f"`{path}`" for path in self.changes if path.partition(".")[0] not in ("expect", "name", "description")]
+        if self.changes.get("train.steps") == "null" and "train.epochs" in self.changes:
+            changed.remove("`train.steps`")  # which `--epochs` sets beside it
+        if not changed:
+            return None
+        return f"{changed[0]} was set" if len(changed) == 1 else f"{', '.join(changed[:-1])} and {changed[-1]} were set"
 
     def texts_beside(self, spec: str) -> dict[str, str]:
         """The files beside the spec that make a run folder self-contained, by their path in it: what it includes, and how it was asked for."""
@@ -318,32 +416,73 @@ class Run:
     metrics: Mapping[str, float]
     seconds: float
     model: nn.Module
+    notes: tuple[str, ...] = ()
+    """What the user should know of its figures: promises that were not held against it, and why."""
 
     def history(self) -> list[dict[str, Any]]:
         """One row an evaluation, as in `metrics.jsonl`."""
-        return [json.loads(line) for line in (self.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+        path = self.folder / "metrics.jsonl"
+        return [_parsed(line, path) for line in _read_text(path).splitlines()]
 
 
 def load_run(folder: str | Path) -> Run:
-    """A run from its folder alone: the emitted model with the weights of the end, in evaluation mode."""
+    """A run from its folder alone: the emitted model with the weights of the end, in evaluation mode.
+
+    Raises `UsageError` where it is no run folder, `DataError` where something in it is damaged.
+    """
     from specbuilder.emit.load import load as load_source
 
     folder = Path(folder)
-    try:
-        status = json.loads((folder / "status.json").read_text(encoding="utf-8"))
-        source = (folder / "model.py").read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise UsageError.of("SB0901", f"{folder} is no run folder: it has no {Path(str(error.filename)).name}") from None
-    if not (folder / "weights.safetensors").exists():
-        raise DataError.of("SB0902", f"the run in {folder} left no weights; its state is `{status['state']}`")
+    status = _parsed(_read_text(folder / "status.json"), folder / "status.json")
+    source = _read_text(folder / "model.py")
+    state, metrics, seconds = status.get("state"), status.get("metrics", {}), status.get("seconds", 0.0)
+    if not isinstance(state, str) or not isinstance(metrics, dict) or not isinstance(seconds, (int, float)):
+        raise _damaged(folder / "status.json", "it is no status of a run")
+    weights = folder / "weights.safetensors"
+    if not weights.exists():
+        raise DataError.of("SB0902", f"the run in {folder} left no weights; its state is `{state}`")
     from safetensors.torch import load_file
 
-    module = load_source(source, "model", str(folder / "model.py"))
-    model = model_class(module)()
-    model.load_state_dict(load_file(folder / "weights.safetensors"), strict=True)
-    return Run(folder, status["state"], status.get("metrics", {}), status.get("seconds", 0.0), model.eval())
+    try:
+        model = model_class(load_source(source, "model", str(folder / "model.py")))()
+    except Exception as error:  # what is damaged fails in any way that Python code can
+        raise _damaged(folder / "model.py", error) from error
+    try:
+        model.load_state_dict(load_file(weights), strict=True)
+    except Exception as error:  # header, bytes, names and shapes each fail in their own way
+        raise _damaged(weights, error) from error
+    return Run(folder, state, metrics, seconds, model.eval())
+
+
+def _read_text(path: Path) -> str:
+    """A file of a run folder."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        raise UsageError.of("SB0901", f"{path.parent} is no run folder: it has no {path.name}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise _damaged(path, error) from error
+
+
+def _parsed(text: str, path: Path) -> dict[str, Any]:
+    """The mapping that a line or a file of JSON is."""
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise _damaged(path, error) from error
+    if not isinstance(found, dict):
+        raise _damaged(path, "it is no mapping")
+    return found
+
+
+def _damaged(path: Path, reason: Exception | str) -> SpecbuilderError:
+    said = reason if isinstance(reason, str) else f"{type(reason).__name__}: {' '.join(str(reason).split())}"
+    return DataError.of("SB0902", f"{path} is damaged: {said}")
 
 
 def model_class(module: Any) -> type[torch.nn.Module]:
-    """The model of an emitted file: the last class that it defines, after those of its blocks."""
-    return [found for found in vars(module).values() if isinstance(found, type) and found.__module__ == module.__name__][-1]
+    """The model of an emitted file: the last class that it defines, after those of its blocks and of what is pasted."""
+    classes = [found for found in vars(module).values() if isinstance(found, type) and found.__module__ == module.__name__]
+    if not classes:
+        raise ValueError("it defines no class")
+    return classes[-1]

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TextIO
 
 if TYPE_CHECKING:
     from specbuilder.api import Spec
@@ -27,15 +27,33 @@ INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; the exit code."""
+    if sys.stdout is None or sys.stderr is None:
+        # Closed by whoever started this (`>&-`): there is nobody to tell.
+        nobody = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # as long as the process
+        sys.stdout, sys.stderr = sys.stdout or nobody, sys.stderr or nobody
     try:
         code = _answer(argv)
         # Here and not when the interpreter ends, where a pipe that nobody reads any more would be a traceback.
         sys.stdout.flush()
         return code
-    except BrokenPipeError:
-        # The reader went away (`| head`): nothing more can be said, and nothing is wrong.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            # The reader went away (`| head`): nothing more can be said, and nothing is wrong.
+            _silence(sys.stdout)
+            return 0
+        if not _is_of_output(error):
+            raise
+        print(f"specbuilder: the output cannot be written: {error.strerror}", file=sys.stderr)
+        _silence(sys.stdout)
+        return 2
+
+
+def _is_of_output(error: OSError) -> bool:
+    """Whether it was raised by a line of this file, which writes nothing but the output."""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    return last is not None and last.tb_frame.f_code.co_filename == __file__
 
 
 def _answer(argv: Sequence[str] | None) -> int:
@@ -64,6 +82,13 @@ def _answer(argv: Sequence[str] | None) -> int:
 
 class _Parser(argparse.ArgumentParser):
     """argparse, with a suggestion for a mistyped command or option."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:  # type: ignore[override]
+        """As argparse has it, but a command itself answers for the options that it does not know, so that what it suggests and shows is its own."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown and not self._subparsers_actions():
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
 
     def error(self, message: str) -> NoReturn:
         from specbuilder.diagnostics import did_you_mean
@@ -107,13 +132,14 @@ def _parser() -> argparse.ArgumentParser:
     _spec(emit)
     _overrides(emit)
     emit.add_argument("-o", "--output", metavar="FILE", type=Path, help="write it to FILE instead")
+    _json(emit)
 
     run = _command(commands, "run", _run, "train to the end of the plan; without a spec, the digits that the package carries")
     run.add_argument("spec", nargs="?", metavar="SPEC", help="a .yaml or .json file; default: the digits spec of the package")
     _overrides(run)
     run.add_argument("--device", default="auto", metavar="DEVICE", help="auto (default), cpu, cuda, cuda:1, mps")
     run.add_argument("--synthetic", action="store_true", help="made-up samples of the right types instead of the data, to try a spec without it")
-    run.add_argument("--runs", default="runs", metavar="FOLDER", type=Path, help="where run folders go; default: runs")
+    run.add_argument("--runs", default="runs", metavar="FOLDER", help="where run folders go; default: runs")
     _json(run)
 
     value = _command(commands, "explain-value", _explain_value, "say where a value comes from: the text, a default, a variant, the command line")
@@ -124,9 +150,11 @@ def _parser() -> argparse.ArgumentParser:
 
     kinds = _command(commands, "kinds", _kinds, "list what a spec can name, or explain one kind")
     kinds.add_argument("name", nargs="?", metavar="NAME", help="a kind, such as conv2d")
+    _own_kinds(kinds)
     _json(kinds)
 
-    _command(commands, "schema", _schema, "print the JSON Schema of specs, for editors")
+    schema = _command(commands, "schema", _schema, "print the JSON Schema of specs, for editors")
+    _own_kinds(schema)
 
     init = _command(commands, "init", _init, "write a first spec to start from")
     init.add_argument("file", nargs="?", default="spec.yaml", metavar="FILE", type=Path, help="default: spec.yaml")
@@ -158,6 +186,13 @@ def _overrides(parser: argparse.ArgumentParser) -> None:
         dest="roots",
         help="where included files may lie besides the spec's folder; may be repeated",
     )
+    _own_kinds(parser)
+
+
+def _own_kinds(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--kinds", action="append", default=[], metavar="FILE", dest="own_kinds", help="a Python file with kinds of your own; may be repeated"
+    )
 
 
 def _json(parser: argparse.ArgumentParser) -> None:
@@ -172,10 +207,16 @@ def _changes(arguments: argparse.Namespace) -> dict[str, str]:
         path, equals, value = change.partition("=")
         if not equals or not path:
             raise UsageError.of("SB0903", f"--set wants PATH=VALUE, but this is `{change}`", help="such as --set train.epochs=3")
+        if path in changes:
+            raise UsageError.of("SB0903", f"`{path}` is set twice, to `{changes[path]}` and to `{value}`", help="keep one of them")
         changes[path] = value
     if arguments.epochs is not None:
-        changes["train.epochs"] = arguments.epochs
-        changes["train.steps"] = "null"
+        from specbuilder.language.override import OwnOption
+
+        if (length := next((path for path in ("train.epochs", "train.steps") if path in changes), None)) is not None:
+            raise UsageError.of("SB0903", f"`--epochs` and `--set {length}` both say how long the run is", help="keep one of them")
+        changes["train.epochs"] = OwnOption.of("--epochs", arguments.epochs)
+        changes["train.steps"] = OwnOption.of("--epochs", "null")
     return changes
 
 
@@ -189,7 +230,7 @@ def _load(arguments: argparse.Namespace, path: str) -> Spec:
 def _load_variant(arguments: argparse.Namespace, path: str, variant: str | None) -> Spec:
     from specbuilder.api import load
 
-    return load(path, variant=variant, set=_changes(arguments), roots=arguments.roots)
+    return load(path, variant=variant, set=_changes(arguments), roots=arguments.roots, kinds=arguments.own_kinds)
 
 
 def _validate(arguments: argparse.Namespace) -> int:
@@ -200,7 +241,8 @@ def _validate(arguments: argparse.Namespace) -> int:
     for path in arguments.specs:
         shown: set[Diagnostic] = set()
         for variant in _variants(arguments, path):
-            title = path if variant is None else f"{path}, variant {variant}"
+            called = path or '""'
+            title = called if variant is None else f"{called}, variant {variant}"
             try:
                 spec = _load_variant(arguments, path, variant)
             except SpecbuilderError as error:
@@ -235,7 +277,7 @@ def _variants(arguments: argparse.Namespace, path: str) -> list[str | None]:
     from specbuilder.api import variants_of
 
     try:
-        variants = variants_of(path, set=_changes(arguments), roots=arguments.roots)
+        variants = variants_of(path, set=_changes(arguments), roots=arguments.roots, kinds=arguments.own_kinds)
     except SpecbuilderError:
         return [None]
     return [*([] if any(variants.values()) else [None]), *variants]
@@ -287,11 +329,15 @@ def _summary(arguments: argparse.Namespace) -> int:
 
 def _emit(arguments: argparse.Namespace) -> int:
     spec = _load(arguments, arguments.spec)
+    if arguments.output is not None:
+        _write(arguments.output, spec.source)
+    if arguments.json:
+        verdict = _verdict(arguments.spec, spec.warnings, spec, variant=spec.variant)
+        print(json.dumps({**verdict, "class": spec.emission.class_name, "source": spec.source}, indent=2))
+        return 0
     _say(spec.warnings)
     if arguments.output is None:
         print(spec.source, end="")
-    else:
-        _write(arguments.output, spec.source)
     return 0
 
 
@@ -299,7 +345,14 @@ def _explain_value(arguments: argparse.Namespace) -> int:
     from specbuilder.api import explain_value
     from specbuilder.report import provenance
 
-    found = explain_value(arguments.spec, arguments.path, variant=arguments.variant, set=_changes(arguments), roots=arguments.roots)
+    found = explain_value(
+        arguments.spec,
+        arguments.path,
+        variant=arguments.variant,
+        set=_changes(arguments),
+        roots=arguments.roots,
+        kinds=arguments.own_kinds,
+    )
     if arguments.json:
         print(json.dumps({"version": 1, "file": arguments.spec, "variant": arguments.variant, **provenance.as_json(found)}, indent=2))
     else:
@@ -309,9 +362,11 @@ def _explain_value(arguments: argparse.Namespace) -> int:
 
 def _kinds(arguments: argparse.Namespace) -> int:
     from specbuilder.catalogue import lookup
+    from specbuilder.catalogue.own import load_kinds
     from specbuilder.diagnostics import UsageError, did_you_mean
     from specbuilder.report import kinds
 
+    load_kinds(arguments.own_kinds)
     families = list(kinds.TITLES)
     if arguments.name is None:
         if arguments.json:
@@ -333,9 +388,11 @@ def _kinds(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _schema(_: argparse.Namespace) -> int:
+def _schema(arguments: argparse.Namespace) -> int:
+    from specbuilder.catalogue.own import load_kinds
     from specbuilder.language.schema import make_schema
 
+    load_kinds(arguments.own_kinds)
     print(json.dumps(make_schema(), indent=2))
     return 0
 
@@ -386,20 +443,30 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(
             json.dumps(
-                {"version": 1, "folder": str(run.folder), "state": run.state, "metrics": run.metrics, "seconds": round(run.seconds, 3)}, indent=2
+                {
+                    "version": 1,
+                    "folder": str(run.folder),
+                    "state": run.state,
+                    "metrics": run.metrics,
+                    "seconds": round(run.seconds, 3),
+                    "notes": run.notes,
+                },
+                indent=2,
             )
         )
     else:
         from specbuilder.report.run import ending
 
-        print("\n".join(ending(run.folder, run.state, run.metrics, run.seconds, spec.emission.class_name)))
+        _tell("\n".join(ending(run.folder, run.state, run.metrics, run.seconds, spec.emission.class_name, run.notes)))
     if broken is not None:
         raise broken
     return INTERRUPTED if run.state == "interrupted" else 0
 
 
 class _Stop:
-    """The first Ctrl-C (or SIGTERM) asks the loop to stop after its step; a second one stops at once."""
+    """The first Ctrl-C (or SIGTERM, or the end of the terminal) asks the loop to stop after its step; a second one stops at once."""
+
+    SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
     def __init__(self) -> None:
         self.requested = False
@@ -409,7 +476,10 @@ class _Stop:
         return self.requested
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        for number in self.SIGNALS:
+            # `nohup` has SIGHUP ignored, and then the run outlives its terminal.
+            if number in (signal.SIGINT, signal.SIGTERM) or signal.getsignal(number) != signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._ask)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -420,11 +490,11 @@ class _Stop:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
-        print("\nstopping after this step; once more to stop at once", file=sys.stderr)
+        _tell("\nstopping after this step; once more to stop at once", sys.stderr)
 
 
 class _Terminal:
-    """Prints a run as it goes: lines that stay, and where there is a terminal a bar that moves."""
+    """Prints a run as it goes: lines that stay, and where there is a terminal a bar that moves. A run goes on where nobody can hear of it any more."""
 
     def __init__(self, spec: Spec) -> None:
         self._spec = spec
@@ -436,7 +506,7 @@ class _Terminal:
 
         assert plan.length is not None
         self._steps = plan.length.steps
-        print("\n".join(header(plan, self._spec.report.parameters, folder, decisions.as_json())), flush=True)
+        _tell("\n".join(header(plan, self._spec.report.parameters, folder, decisions.as_json())))
         if sys.stdout.isatty():
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -454,19 +524,40 @@ class _Terminal:
         from specbuilder.report.run import evaluation
 
         line = evaluation(row, timing, self._steps)
-        if self._bar is not None:
+        if self._bar is None:
+            _tell(line)
+            return
+        try:
             self._bar.update(self._task, completed=row["step"])
             self._bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
-        else:
-            print(line, flush=True)
+        except OSError:
+            _silence(sys.stdout)
 
     def close(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+        bar, self._bar = self._bar, None
+        if bar is None:
+            return
+        try:
+            bar.stop()
+        except OSError:
+            _silence(sys.stdout)
 
 
 # Printing ------------------------------------------------------------------------------------------------------------
+
+
+def _tell(text: str, stream: TextIO | None = None) -> None:
+    """Prints, and goes on in silence when the reader (`| head`) or the terminal is gone."""
+    to = sys.stdout if stream is None else stream
+    try:
+        print(text, file=to, flush=True)
+    except OSError:
+        _silence(to)
+
+
+def _silence(stream: TextIO) -> None:
+    """What was not read, and all that follows, is written to nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _width() -> int:

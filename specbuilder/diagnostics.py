@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import difflib
 import unicodedata
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import accumulate
 from typing import Any, Literal
 
 from specbuilder.records import Record
@@ -34,9 +35,8 @@ FAMILIES = {
 """The two digits after `SB` name the family of a code: SB0401 is about shapes."""
 
 SHOWN_AT_MOST = 50
-LONGEST_LINE = 2000
-"""Characters of a line that are shown; of a longer one, what is around the mistake."""
-_AROUND = 100
+LINE_SHOWN_AT_MOST = 160
+"""Characters of a source line; of a longer one, the part around what is marked is shown."""
 
 
 class Source(Record):
@@ -138,9 +138,15 @@ class Diagnostics:
     def __init__(self) -> None:
         self._found: dict[tuple[object, ...], Diagnostic] = {}
         self._copies: dict[tuple[object, ...], int] = {}
+        self._settled: dict[str, tuple[list[int], list[int]]] = {}
+        """By source, where settled places begin, in order, and where the last of those up to there ends."""
+        self._quiet = 0
 
     def add(self, diagnostic: Diagnostic) -> None:
         span = diagnostic.span
+        if span is not None and self._settled and self._is_settled(span):
+            self._quiet += diagnostic.severity == "error"
+            return
         where = (span.source.name, span.start, span.end) if span else None
         key = (diagnostic.code, diagnostic.message, where)
         self._found.setdefault(key, diagnostic)
@@ -152,6 +158,21 @@ class Diagnostics:
 
     def warning(self, code: str, message: str, span: Span | None = None, **details: Any) -> None:
         self.add(Diagnostic(code=code, message=message, span=span, severity="warning", **details))
+
+    def settle(self) -> None:
+        """Makes what has been told so far the last word on its places: whatever else is found there follows from it, and is not said."""
+        places: dict[str, list[tuple[int, int]]] = {}
+        for found in self._found.values():
+            if found.severity == "error" and found.span is not None:
+                places.setdefault(found.span.source.name, []).append((found.span.start, max(found.span.end, found.span.start + 1)))
+        for name, spans in places.items():
+            spans.sort()
+            self._settled[name] = [start for start, _ in spans], list(accumulate((end for _, end in spans), max))
+
+    def _is_settled(self, span: Span) -> bool:
+        starts, ends = self._settled.get(span.source.name, ([], []))
+        before = bisect_left(starts, max(span.end, span.start + 1))
+        return before > 0 and ends[before - 1] > span.start
 
     def __iter__(self) -> Iterator[Diagnostic]:
         """All findings in the order of their place in the text; copies of one origin are folded and counted."""
@@ -166,8 +187,8 @@ class Diagnostics:
 
     @property
     def errors(self) -> int:
-        """How many errors there are; a stage that compares before and after knows whether it found any itself."""
-        return sum(found.severity == "error" for found in self._found.values())
+        """How many errors there are, unsaid ones included; a stage that compares before and after knows whether it found any itself."""
+        return self._quiet + sum(found.severity == "error" for found in self._found.values())
 
     @property
     def has_errors(self) -> bool:
@@ -323,11 +344,8 @@ def _spans(diagnostic: Diagnostic) -> list[Span]:
 
 def _excerpt(span: Span, gutter: str, label: str, paint: Callable[[str, str], str]) -> list[str]:
     number, column = span.source.position(span.start)
-    text = span.source.line(number)
-    before, marked = text[: column - 1], text[column - 1 : column - 1 + max(span.end - span.start, 1)]
-    if len(text) > LONGEST_LINE:
-        before, marked = before[-_AROUND:], marked[:_AROUND]
-        text = text[column - 1 - len(before) : column - 1 + len(marked) + _AROUND]
+    text, start, end = _part_shown(span.source.line(number), column - 1, column - 1 + max(span.end - span.start, 1))
+    before, marked = text[:start], text[start:end]
     # A tab in the source stays one character wide, so the caret line is built from what is shown, not from offsets.
     shown, indent = visible(text.replace("\t", " ")), _width(visible(before.replace("\t", " ")))
     carets = "^" * max(_width(visible(marked.replace("\t", " "))), 1)
@@ -339,6 +357,17 @@ def _excerpt(span: Span, gutter: str, label: str, paint: Callable[[str, str], st
         f"{paint(_BLUE, f'{number:>{len(gutter)}} |')} {shown}",
         f"{bar} {' ' * indent}{paint(_COLOURS['error'] if not label else _BLUE, carets)}{' ' + visible(label) if label else ''}",
     ]
+
+
+def _part_shown(line: str, start: int, end: int) -> tuple[str, int, int]:
+    """What is shown of a line, and where in it the marked part begins and ends."""
+    if len(line) <= LINE_SHOWN_AT_MOST:
+        return line, start, end
+    first = max(min(start - LINE_SHOWN_AT_MOST // 3, len(line) - LINE_SHOWN_AT_MOST), 0)
+    last = first + LINE_SHOWN_AT_MOST
+    shown = f"{'...' if first else ''}{line[first:last]}{'...' if last < len(line) else ''}"
+    shift = first - (3 if first else 0)
+    return shown, start - shift, min(end, last) - shift
 
 
 def render_all(diagnostics: Sequence[Diagnostic], *, colour: bool = False) -> str:

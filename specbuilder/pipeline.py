@@ -10,6 +10,7 @@ from specbuilder.diagnostics import Diagnostics
 from specbuilder.graph.count import Report, count
 from specbuilder.graph.expand import expand
 from specbuilder.graph.graph import TypedGraph
+from specbuilder.graph.measured import note_measured
 from specbuilder.graph.promises import check_promises
 from specbuilder.graph.variables import Variables
 from specbuilder.language.decode import decode
@@ -103,12 +104,11 @@ def check(
         return Checked(document=document)
     variables = Variables(tree.variables, diagnostics)
     graph = expand(tree, variables, diagnostics)
-    if graph is None:
+    report = count(graph, diagnostics) if graph is not None else None
+    if graph is None or report is None:
         check_settings(tree, variables, diagnostics)
         return Checked(document=document, tree=tree)
-    report = count(graph, diagnostics)
-    if report is None:
-        return Checked(document=document, tree=tree, graph=graph)
+    note_measured(graph, diagnostics)
     plan = make_plan(tree, graph, variables, diagnostics)
     check_promises(tree, graph, report, variables, diagnostics)
     variables.check_all()

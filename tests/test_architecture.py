@@ -22,6 +22,7 @@ ORDER = (
     ("diagnostics",),
     ("dims", "shapes"),
     ("catalogue",),
+    ("kinds",),
     ("language",),
     ("graph",),
     ("plan",),
@@ -30,7 +31,7 @@ ORDER = (
     ("report",),
     ("pipeline",),
     ("api",),
-    ("cli",),
+    ("cli", "testing"),
     ("__main__",),
 )
 RANK = {name: rank for rank, row in enumerate(ORDER) for name in row}
@@ -51,7 +52,9 @@ HEAVY_INSIDE = (
     "specbuilder.catalogue.datasets",  # the run-time half of a data set reads tensors
     "specbuilder.catalogue.transforms",  # that of a transform computes on them
     "specbuilder.catalogue.metrics",  # that of a metric sums on the device
+    "specbuilder.catalogue.measuring",  # runs own kinds that have no rule on the meta device; imported only for those
     "specbuilder.catalogue.torchvision_import",  # declares the operators that a CPU-only torch lacks, then imports torchvision
+    "specbuilder.testing",  # builds a user's kinds and runs them
     "specbuilder.api",  # takes the caller's own tensors, builds models for them
 )
 
@@ -60,10 +63,17 @@ SLOW_TO_START = HEAVY | {"typer", "rich", "jsonschema", "typing_extensions", "sk
 
 # Each way to run code or to import by a computed name, and the modules that may.
 EXECUTES: dict[str, tuple[str, ...]] = {
-    "exec": ("specbuilder.emit.load",),  # runs the source that we emitted ourselves
-    "compile": ("specbuilder.emit.load",),  # gives that source its name in tracebacks
+    "exec": (
+        "specbuilder.emit.load",  # runs the source that we emitted ourselves
+        "specbuilder.catalogue.own",  # runs the files that the user gave with `--kinds`; a spec cannot name one
+    ),
+    "compile": (
+        "specbuilder.emit.load",  # gives that source its name in tracebacks
+        "specbuilder.catalogue.own",  # gives those files theirs, and leaves no __pycache__ beside them
+    ),
     "importlib.import_module": (
         "specbuilder.catalogue.lookup",  # kinds by name, out of the generated index
+        "specbuilder.catalogue.own",  # the module that a kind asks the model to import, as `PACKAGE.MODULE:NAME`
         "specbuilder.catalogue.indexing",  # every module of our own folders, to generate it
     ),
     "eval": (),

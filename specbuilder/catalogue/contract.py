@@ -9,6 +9,7 @@ half in the class and import torch inside that method, the only place where a ki
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
 from annotated_types import Ge, Gt, Le
@@ -46,6 +47,14 @@ class Port(Record):
     """Whether it takes a tensor or a list of them, whichever arrives, as the inputs of a block do."""
 
 
+class Gathered(tuple[Any, ...]):
+    """What arrives at a port of many as one list, such as `layers.*` or what `merge` joins. How many there are is a matter of sizes, so that
+    one alone is no mistake, where it nearly always is one of tensors named one by one.
+    """
+
+    __slots__ = ()
+
+
 # What a rule answers -------------------------------------------------------------------------------------------------
 
 Role = Literal["matrix", "bias", "norm", "embedding", "free"]
@@ -66,6 +75,14 @@ class Buffer(Record):
     dtype: str = "float32"
 
 
+class Remark(Record):
+    """A warning about a use that is right."""
+
+    code: str
+    message: str
+    help: str | None = None
+
+
 class Refusal(Exception):
     """Raised by a rule that cannot accept what arrives; the walk adds position, chain and copies.
 
@@ -83,9 +100,12 @@ class Refusal(Exception):
         help: str | None = None,
         code: str = "SB0401",
         part: tuple[int, int] | None = None,
+        in_training_only: bool = False,
     ) -> None:
         super().__init__(message)
         self.message, self.field, self.port, self.item, self.help, self.code, self.part = message, field, port, item, help, code, part
+        self.in_training_only = in_training_only
+        """Whether what arrives is accepted in evaluation."""
 
 
 # Code, described -----------------------------------------------------------------------------------------------------
@@ -105,8 +125,8 @@ class Code(Record):
 
 
 DEVICE = Code("device")
-"""Where the model runs, for tensors that are made within `forward`: the emitter begins each `forward` whose code reads it with
-`device = <its first tensor input>.device`, under a name that no variable there has.
+"""Where the model runs, for tensors that are made within `forward`: the emitter writes `<its first tensor input>.device`; a class that no tensor enters is
+passed the device.
 """
 
 TRAINING = Code("self.training")
@@ -246,6 +266,12 @@ class Node(Kind):
     """Whether the node never becomes `prev`, as a parameter does not."""
     helpers: ClassVar[tuple[str, ...]] = ()
     """Source texts of classes and functions that the emitted code calls and torch does not have; each is pasted into an emitted file once."""
+    takes: ClassVar[str | Mapping[str, str] | None] = None
+    """For own kinds: what arrives, `[B, channels, H, W]`, or a pattern for each port; a size in small letters becomes an argument of that name."""
+    requires: ClassVar[tuple[str, ...]] = ()
+    """For own kinds: import lines, other than those of torch and of Python itself, that the pasted code needs."""
+    is_measured: ClassVar[bool] = False
+    """Whether a rule of the kind is told by running it on torch's meta device, so that checking a spec imports torch."""
     positional: ClassVar[tuple[str, ...] | None] = None
     """The order of arguments in a formula (`compute`): names of ports and fields. None is torch's usual one: the ports, then the fields as declared."""
 
@@ -263,6 +289,10 @@ class Node(Kind):
     def buffers(self, *types: Any, **_: Any) -> dict[str, Buffer]:
         return {}
 
+    def limits(self) -> Mapping[str, int]:
+        """The number that whole numbers at a port stay below, where they are counted from 0, by port: what the data is held against."""
+        return {}
+
     def flops(self, *types: Any, **_: Any) -> Dim:
         """Forward floating-point operations for what arrives, 2 per multiply-add, counted as `torch.utils.flop_counter` does (matmul and convolution only)."""
         return 0
@@ -270,13 +300,23 @@ class Node(Kind):
     def source(self, *types: Any, **_: Any) -> Source:
         raise NotImplementedError
 
+    def remarks(self, *types: Any, **_: Any) -> tuple[Remark, ...]:
+        """What the user should know of a use that is right."""
+        return ()
+
 
 class Layer(Node):
     """A node with parameters, buffers or a training mode: it becomes a module."""
 
+    module: ClassVar[Any] = None
+    """For own kinds: the nn.Module class that it is, or the text `FILE.py:NAME` (pasted, not run) or `PACKAGE.MODULE:NAME` (imported by the model)."""
+
 
 class Function(Node):
     """A node without state: it becomes an expression in `forward`."""
+
+    function: ClassVar[Any] = None
+    """For own kinds: the function that it is, or a text as for `Layer.module`."""
 
 
 class Loss(Node):
@@ -287,6 +327,10 @@ class Loss(Node):
 
     def classes(self, input: TensorType) -> Dim | None:
         """How many classes `input` scores, where the loss is one over classes: compared with what the data states."""
+        return None
+
+    def ignored(self, target: TensorType) -> int | None:
+        """The value of targets that do not count, neither in the loss nor in a metric, where the loss has one."""
         return None
 
 
@@ -343,6 +387,10 @@ class DataFacts(Record):
     """Number of samples of each part that the source itself has: `train`, `test`."""
     fingerprint: str | None = None
     """SHA-256 of the content, where it is known."""
+    batch_sizes: Mapping[str, int] = MappingProxyType({})
+    """Samples of a batch, of parts that come in batches of their own."""
+    is_made_up: bool = False
+    """Whether made-up samples stand in for the dataset of the spec."""
 
 
 class Column(Record):
@@ -398,8 +446,8 @@ class Metric(Kind):
         """Raises `Refusal` for types it cannot judge."""
         raise NotImplementedError
 
-    def sums(self, input: torch.Tensor, target: torch.Tensor) -> Sequence[torch.Tensor | int]:
-        """What this batch adds to each sum: scalars on the device, or plain numbers."""
+    def sums(self, input: torch.Tensor, target: torch.Tensor, mask: torch.Tensor | None = None) -> Sequence[torch.Tensor | int]:
+        """What this batch adds to each sum: scalars on the device, or plain numbers. `mask`, shaped like `target`, is true where it counts."""
         raise NotImplementedError
 
     def value(self, sums: Sequence[float]) -> float:
@@ -435,9 +483,13 @@ AnyKind = TypeVar("AnyKind", bound=type[Kind])
 def _declare(name: str, primary: str | None, aliases: tuple[str, ...], torch: str) -> Callable[[AnyKind], AnyKind]:
     def register(cls: AnyKind) -> AnyKind:
         known = REGISTRY[cls.family]
-        if (other := known.get(name)) is not None and other.__module__ != cls.__module__:
-            raise TypeError(f"kind `{name}` is declared twice: in {other.__module__} and in {cls.__module__}")
         cls.kind, cls.primary, cls.aliases, cls.torch_name = name, primary, aliases, torch
+        if not cls.__module__.startswith("specbuilder."):
+            from specbuilder.catalogue.own_class import complete
+
+            complete(cls, known.get(name))
+        elif (other := known.get(name)) is not None and other.__module__ != cls.__module__:
+            raise TypeError(f"kind `{name}` is declared twice: in {other.__module__} and in {cls.__module__}")
         known[name] = cls
         return cls
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -27,6 +27,8 @@ class FieldProblem:
     help: str | None = None
     part: tuple[int, int] | None = None
     """The characters to blame, of a field that is a text."""
+    wants_number: bool = False
+    """Whether a text stands where a number could: what to do about it depends on how the text was written."""
 
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
@@ -81,7 +83,8 @@ def explain(cls: type[Declared], values: Mapping[str, Any], owner: str, deferred
     if not problems and not deferred:
         known = {name: field.default for name, field in fields.items()}
         for name, message, *part in unchecked(cls, known | _as_held(cls, values)).mistakes():
-            problem = FieldProblem(code="SB0204", location=(name,), message=f"`{name}`: {message}", part=part[0] if part else None)
+            code = "SB0204" if name in fields else "SB0201"
+            problem = FieldProblem(code=code, location=(name,), message=f"`{name}`: {message}", part=part[0] if part else None)
             problems.setdefault(name, problem)
     return tuple(problems.values())
 
@@ -118,7 +121,7 @@ def _wrong(cls: type[Declared], name: str, value: Any, errors: list[Any]) -> Fie
     inner = _declared(annotation)
     if isinstance(value, Mapping) and inner is not None:
         for problem in explain(inner, value, name):
-            return FieldProblem(code=problem.code, location=(name, *problem.location), message=problem.message, help=problem.help)
+            return replace(problem, location=(name, *problem.location))
     items = {part for error in errors for part in error["loc"][1:] if _is_part(value, part)}
     item = items.pop() if len(items) == 1 else None
     if isinstance(value, Mapping) and item is not None:
@@ -130,6 +133,7 @@ def _wrong(cls: type[Declared], name: str, value: Any, errors: list[Any]) -> Fie
         location=(name,) if item is None else (name, item),
         message=f"`{name}` wants {describe(annotation)}, but this is {shown(found)}",
         help=_repair(found, annotation),
+        wants_number=isinstance(found, str) and _admits_number(annotation),
     )
 
 
@@ -149,6 +153,7 @@ def _wrong_entry(name: str, annotation: Any, key: str, value: Any, errors: list[
         location=(name, key),
         message=f"{wants}, but this is {shown(value)}",
         help=_repair(value, wanted) if wanted is not None else None,
+        wants_number=isinstance(value, str) and _admits_number(wanted),
     )
 
 
@@ -170,15 +175,13 @@ _RANGE = {"greater_than", "greater_than_equal", "less_than", "less_than_equal", 
 
 
 def _repair(value: Any, annotation: Any) -> str | None:
-    """The edit that most likely helps: quotes around a number, yes for true, a near choice."""
+    """The edit that most likely helps: yes for true, a near choice."""
     choices = _choices(annotation)
     if isinstance(value, str):
         if choices and (help := did_you_mean(value, choices)):
             return help
         if value.lower() in ("yes", "no", "on", "off") and _admits(annotation, bool):
             return f"write `{'true' if value.lower() in ('yes', 'on') else 'false'}`"
-        if _is_number(value) and (_admits(annotation, int) or _admits(annotation, float)):
-            return f"delete the quotes: {value}"
     if isinstance(value, float) and value.is_integer() and _admits(annotation, int):
         return f"write `{int(value)}`, or use `//` instead of `/` in an expression"
     if isinstance(value, bool) and _admits(annotation, int):
@@ -186,12 +189,8 @@ def _repair(value: Any, annotation: Any) -> str | None:
     return None
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def _admits_number(annotation: Any) -> bool:
+    return _admits(annotation, int) or _admits(annotation, float)
 
 
 # What an annotation asks for, in words --------------------------------------------------------------------------------
@@ -223,7 +222,14 @@ _NAMES: dict[Any, str] = {
     type(None): "nothing",
     Any: "a value",
 }
-_PLURALS = {"an integer": "integers", "a number": "numbers", "true or false": "truth values", "a text": "texts"}
+_PLURALS = {
+    "an integer": "integers",
+    "a number": "numbers",
+    "true or false": "truth values",
+    "a text": "texts",
+    "a size such as `$B`": "sizes such as `$B`",
+    "an integer or a size such as `$B`": "integers or sizes such as `$B`",
+}
 
 
 def _bounded(base: Any, metadata: list[Any]) -> str:

@@ -1,7 +1,8 @@
 """From the name of a kind to its class, importing only the module that holds it.
 
 In: a family and a name as a spec has it. Out: the class, or, for a name that nobody has, the help text. `index.py` says where each kind lives, so a
-spec pays for the kinds that it names and no others. Own kinds are found first: whatever has registered itself needs no index.
+spec pays for the kinds that it names and no others. Own kinds are found first: whatever has registered itself needs no index. Where nobody knows a name,
+installed packages are asked for it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,16 @@ def find(family: Family, name: str) -> type[Kind] | None:
     known = REGISTRY[family]
     if name not in known and (module := KINDS[family].get(name)) is not None:
         import_module(f"specbuilder.catalogue.{module}")
+    if name not in known:
+        _ask_packages(family, name)
     return known.get(name)
+
+
+def _ask_packages(family: Family, name: str) -> None:
+    """A kind that an installed package offers is registered. Looking takes 20 ms, so only a name that nobody has is worth it."""
+    from specbuilder.catalogue.own import load_installed
+
+    load_installed(family, name)
 
 
 def has(family: Family, name: str) -> bool:
@@ -45,6 +55,10 @@ def names(family: Family) -> tuple[str, ...]:
 
 def all_kinds(family: Family) -> tuple[type[Kind], ...]:
     """Every class of the family, sorted by name; imports all of them."""
+    from specbuilder.catalogue.own import installed
+
+    for name in installed():
+        find(family, name)
     return tuple(kind for name in names(family) if (kind := find(family, name)) is not None)
 
 
@@ -53,8 +67,18 @@ def unknown(family: Family, name: str) -> str | None:
     for other, (noun, place) in PLACES.items():
         if other != family and name in names(other):
             return f"`{name}` is {noun}; it belongs to {place}"
-    alias = ALIASES[family].get(_plain(name))
-    return did_you_mean(name, names(family), aliases={name.lower(): alias} if alias else None)
+    alias = ALIASES[family].get(_plain(name)) or _own_alias(family, _plain(name))
+    known = names(family)
+    if family == "node":
+        from specbuilder.catalogue.own import installed
+
+        known = tuple(sorted({*known, *installed()}))
+    return did_you_mean(name, known, aliases={name.lower(): alias} if alias else None)
+
+
+def _own_alias(family: Family, plain: str) -> str | None:
+    """The own kind that says it is called so elsewhere."""
+    return next((name for name, kind in REGISTRY[family].items() if plain in map(_plain, kind.aliases)), None)
 
 
 def _plain(name: str) -> str:

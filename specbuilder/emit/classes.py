@@ -20,11 +20,13 @@ from specbuilder.emit.outline import Step, Unit, is_named, title
 from specbuilder.graph.graph import Path, Value
 
 
-def classes(top: Unit, inits: Mapping[str, Call], taken: set[str]) -> dict[Unit, Form]:
-    """The class of each unit, in the order of the file: what a class uses stands before it. Those of parts bear names, none of which is in `taken`."""
-    found = _Classes(top, inits)
+def classes(top: Unit, inits: Mapping[str, Call], taken: set[str], pasted: frozenset[str] = frozenset()) -> dict[Unit, Form]:
+    """The class of each unit, in the order of the file: what a class uses stands before it. Those of parts bear names, none of which is in `taken` or
+    among what is `pasted`.
+    """
+    found = _Classes(top, inits, pasted)
     named = {unit: found.forms[unit] for unit in _all(top)}
-    _name(named, set(taken))
+    _name(named, {*taken, *pasted})
     return named
 
 
@@ -39,8 +41,9 @@ def _all(unit: Unit) -> Iterator[Unit]:
 class _Classes:
     """Settles the classes of a network, innermost first."""
 
-    def __init__(self, top: Unit, inits: Mapping[str, Call]) -> None:
-        self.inits = inits
+    def __init__(self, top: Unit, inits: Mapping[str, Call], pasted: frozenset[str]) -> None:
+        self.inits, self.pasted = inits, pasted
+        self.entering = frozenset(name for _, value in top.inputs if value.type is not None for name in value.type.symbols)
         self.forms: dict[Unit, Form] = {}
         self.owners: dict[Path, Unit] = {}
         self.inlined: set[Unit] = set()
@@ -69,9 +72,9 @@ class _Classes:
 
     def _group(self, members: Sequence[tuple[Unit, list[list[Piece]], list[Tied]]]) -> None:
         uses = [unit for unit, _, _ in members]
-        form = Form(uses, members[0][1], members[0][2], {unit: at for at, unit in enumerate(uses)})
+        form = Form(uses, members[0][1], members[0][2], {unit: at for at, unit in enumerate(uses)}, self.pasted)
         self.forms |= dict.fromkeys(uses, form)
-        settle(form, [pieces for _, pieces, _ in members], [form.position[self.owners[unit.path]] for unit in uses])
+        settle(form, [pieces for _, pieces, _ in members], [form.position[self.owners[unit.path]] for unit in uses], self.entering)
 
     def _write_out(self, unit: Unit) -> None:
         """A part that uses the weights of another one, but not as that one does, cannot be a call of it: its steps are written in its place."""

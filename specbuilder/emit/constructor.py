@@ -105,7 +105,8 @@ def resolved(code: Any, piece: Piece, read: Any, itself: str, leaf: Any = None) 
 class _Writer:
     def __init__(self, places: Places, form: Form, forms: Mapping[Unit, Form]) -> None:
         self.places = places
-        self.arguments = {argument.name for argument in form.parameters}
+        self.taken = {*form.pasted, *(argument.name for argument in form.parameters)}
+        self.every = "each" if "each" not in self.taken else "each_"
         inner = {forms[step.item] for step in form.first.steps if isinstance(step.item, Unit)}
         self.signatures = {each.name: [argument.name for argument in each.parameters] for each in inner}
 
@@ -165,6 +166,9 @@ class _Writer:
 
     def list_of(self, opening: str, calls: Sequence[Call | None], texts: Sequence[str]) -> Iterator[str]:
         """A list of copies: one comprehension, where that says it all; else copies one by one, with runs of like ones written as one."""
+        if len(texts) > 1 and len(set(texts)) == 1:
+            yield from _comprehension(f"{opening}(", ")", texts[0], [("_", [f"range({len(texts)})"])])
+            return
         runs: list[list[int]] = []
         for at, call in enumerate(calls):
             if at and call is not None and (before := calls[at - 1]) is not None and _head(call) == _head(before):
@@ -210,7 +214,7 @@ class _Writer:
         known = self.signatures.get(call.function) or parameters_of(call.function)
         name = known[column] if column < len(call.args) and column < len(known) else "value"
         name = call.kwargs[column - len(call.args)][0] if column >= len(call.args) else name
-        return f"each_{name}" if name in self.arguments else name
+        return f"each_{name}" if name in self.taken else name
 
     def each(self, there: str, path: Path, slot: Slot) -> Iterator[str]:
         """What is done to the copies one by one: in a loop, where it is the same for all."""
@@ -218,8 +222,9 @@ class _Writer:
         if not any(texts):
             return
         if len(texts) > 1 and all(text == texts[0] for text in texts):
-            yield f"for each in {there}:" if self.places.container(path) != "dict" else f"for each in {there}.values():"
-            yield from (f"    {line.replace('{}', 'each')}" for line in texts[0])
+            copies = there if self.places.container(path) != "dict" else f"{there}.values()"
+            yield f"for {self.every} in {copies}:"
+            yield from (f"    {line.replace('{}', self.every)}" for line in texts[0])
             return
         for key, child in slot.inner.items():
             yield from self.element(self.places.step(there, path, key), (*path, key), child)

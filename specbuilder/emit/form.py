@@ -55,6 +55,8 @@ class Form:
     ties: list[Tied]
     position: dict[Unit, int]
     """Where each use stands among them."""
+    pasted: frozenset[str] = frozenset()
+    """Names of the file that the class may use, so that no name in it may hide them."""
     name: str = ""
     parameters: list[Named] = field(default_factory=list)
     """The constructor's arguments."""
@@ -64,6 +66,8 @@ class Form:
     """The arguments that `forward` reads."""
     measured: dict[str, Dim] = field(default_factory=dict)
     """Sizes that `forward` reads off its inputs, by name."""
+    told: dict[str, Dim] = field(default_factory=dict)
+    """Sizes that nothing knows before a step gives a tensor that has them: over axes of `values_of` a unit."""
     passed: list[Named] = field(default_factory=list)
     """Sizes that `forward` takes as arguments."""
     wants_device: bool = False

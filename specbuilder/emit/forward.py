@@ -10,19 +10,19 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from specbuilder.catalogue.contract import Code, Input
+from specbuilder.catalogue.contract import Attribute, Code, Input, Module
 from specbuilder.emit import sizes
-from specbuilder.emit.code import Held
-from specbuilder.emit.constructor import resolved
+from specbuilder.emit.code import Held, take_apart
+from specbuilder.emit.constructor import WIDTH, resolved
 from specbuilder.emit.form import Form, Piece
-from specbuilder.emit.leaves import Size
+from specbuilder.emit.leaves import Size, values_of
 from specbuilder.emit.names import Names
 from specbuilder.emit.outline import Step, Unit, is_named, title
 from specbuilder.emit.places import Places
 from specbuilder.emit.render import render
 from specbuilder.emit.types import Types
 from specbuilder.graph.graph import Arrival, GraphNode, Path, Value
-from specbuilder.shapes import Poly
+from specbuilder.shapes import Dim, Poly
 
 
 def forward_lines(form: Form, places: Places) -> Iterator[str]:
@@ -39,13 +39,20 @@ class _Forward:
         for step in self.unit.steps:
             self.reads.update(step.reads)
         self.reads.update(value for _, value in self.unit.outputs)
-        self.last_copies = {step.path[:-1]: step for step in self.unit.steps if isinstance(step.path[-1:][0] if step.path else "", int)}
-        self.occurrences = _occurrences(self.unit.steps)
+        self.told = dict(self._told())
+        self.reads.update(value for told in self.told.values() for _, _, values in told for value in values)
+        joined = {step.path for step in self.unit.steps if _joins(step)}
+        copies = (step for step in self.unit.steps if step.path and isinstance(step.path[-1], int) and step.path[:-1] not in joined)
+        self.last_copies = {step.path[:-1]: step for step in copies}
+        self.lists: dict[tuple[Value, ...], str] = {}
+        """Lists of copies that one line makes, by what is in them."""
+        self.listed = {arrival for step, pieces in zip(self.unit.steps, form.pieces, strict=True) for arrival in _whole_lists(step, pieces)}
+        self.suffixes = _suffixes(self.unit.steps)
         self.variable: dict[Value, str] = {}
         self.chosen = self._chosen()
-        self.names = Names(self.chosen, self.reads)
+        self.names = Names(self.chosen, self.reads, form.pasted)
         self.parameters = list(self._parameters())
-        self.sizes = {name: self.names.new(name) for name in (*form.measured, *(size.name for size in form.passed))}
+        self.sizes = {name: self.names.new(name) for name in (*form.measured, *form.told, *(size.name for size in form.passed))}
         self.device = self._device()
         self.loop_names: dict[str, str] = {}
         self.pieces = [next((piece for piece in pieces if piece.place == "used"), None) for pieces in form.pieces]
@@ -57,14 +64,14 @@ class _Forward:
         names = {name for name, _ in self.unit.inputs if name not in ("input", "x")} | {_outer(value) for value in self.unit.outside}
         names |= {self._short(step) for step in self.unit.steps if is_named(step)} | set(self.unit.titles.values())
         names |= {title(step.path) for step in self.unit.steps if is_named(step)}
-        return names | {*self.form.measured, *(size.name for size in self.form.passed)}
+        return names | {*self.form.measured, *self.form.told, *(size.name for size in self.form.passed)}
 
     def _parameters(self) -> Iterator[tuple[str, Value]]:
         """The tensors that `forward` takes. What is called `x`, or nothing in particular, is the start of the running chain."""
         for name, value in (*self.unit.inputs, *((_outer(value), value) for value in self.unit.outside)):
             is_running = name == "x" or (name == "input" and self.unit.part is not None and "x" not in self.chosen)
-            is_free = value not in self.variable and "x" not in self.variable.values()
-            text = self.names.hold("x", value) if is_running and is_free else self.names.new(name)
+            is_free = value not in self.variable and "x" not in self.variable.values() and "x" not in self.form.pasted
+            text = self.names.hold("x", value) if is_running and is_free else self.names.parameter(name)
             self.variable.setdefault(value, text)
             yield text, value
 
@@ -84,13 +91,35 @@ class _Forward:
         at = 0
         while at < len(self.unit.steps):
             count = self._copies(at)
+            many = self._beside(at)
             if count > 1 and (loop := self._loop(at, count)):
                 yield from (f"    {line}" for line in loop)
                 at += count
+            elif many > 2 and (line := self._comprehension(at, many)):
+                yield from (f"    {each}" for each in line)
+                at += many
             else:
                 yield from (f"    {line}" for line in self._straight(at))
                 at += 1
+            yield from (f"    {line}" for line in self._told_by(at - 1))
         yield f"    return {self._result()}"
+
+    def _told(self) -> Iterator[tuple[int, list[tuple[str, Dim, list[Value]]]]]:
+        """The sizes that are read off what a step gives: by step, their names, formulas and what those read. They wait for the last tensor they read."""
+        everything = list(values_of(self.unit, len(self.unit.steps)))
+        first = len(self.unit.inputs) + len(self.unit.outside)
+        made_by = [at for at, step in enumerate(self.unit.steps) for _ in step.outputs]
+        found: dict[int, list[tuple[str, Dim, list[Value]]]] = {}
+        for name, dim in self.form.told.items():
+            read = sorted({sizes.place(symbol)[0] for symbol in dim.symbols}) if isinstance(dim, Poly) else []
+            found.setdefault(made_by[read[-1] - first], []).append((name, dim, [everything[at] for at in read]))
+        return iter(found.items())
+
+    def _told_by(self, at: int) -> Iterator[str]:
+        everything = list(values_of(self.unit, at + 1)) if at in self.told else []
+        for name, dim, read in self.told.get(at, ()):
+            yield f"{self.sizes[name]} = {render(self._measured(dim, everything), _no_input, lambda symbol: self._axis(symbol, everything))}"
+            self.reads.subtract(read)
 
     def _returns(self) -> str:
         count = len(self.unit.outputs)
@@ -117,7 +146,7 @@ class _Forward:
         call = self._call(step, piece, there)
         self.reads.subtract(step.reads)
         targets = ", ".join([self._assign(step, number, value) for number, value in enumerate(step.outputs)])
-        yield f"{targets} = {call}  # {self._types(step, targets)}"
+        yield from _commented(f"{targets} = {call}", self._types(step, targets))
 
     def _types(self, step: Step, targets: str) -> str:
         """The types of what a line gives, as far as it is kept."""
@@ -134,7 +163,8 @@ class _Forward:
             if isinstance(reference, Held):
                 there = self.places.text(self.base, reference.path)
                 return (f"{there}.{reference.tensor}" if reference.tensor else there) + (".mT" if reference.is_transposed else "")
-            return _listed(step.arrival(reference), known)
+            arrival = step.arrival(reference)
+            return self.lists[arrival] if isinstance(arrival, tuple) and arrival in self.lists else _listed(arrival, known)
 
         def leaf(argument: Any) -> Any:
             if isinstance(argument, Size):
@@ -173,8 +203,7 @@ class _Forward:
         name = title(path)
         if path and isinstance(path[-1], int):
             name = f"{name}_{path[-1]}"
-        if (again := self.occurrences.get(step, 1)) > 1:
-            name = f"{name}_{again}"
+        name += self.suffixes.get(step, "")
         port = self._port(step, value, number)
         return f"{name}_{port}" if port else name
 
@@ -241,9 +270,37 @@ class _Forward:
         for step in steps:
             self.reads.subtract([value for value in step.reads if value is not step.reads[0]])
         targets = ", ".join([variable, *["_"] * (len(last.outputs) - 1)])
-        line = f"    {targets} = {calls.pop().replace(mark, variable)}  # {self._types(last, targets)}"
+        lines = _commented(f"{targets} = {calls.pop().replace(mark, variable)}", self._types(last, targets))
         begin = [f"{variable} = {start}"] if variable != start else []
-        return [*begin, f"for {each if first.path != last.path else '_'} in {there}:", line]
+        return [*begin, f"for {each if first.path != last.path else '_'} in {there}:", *(f"    {line}" for line in lines)]
+
+    # Copies side by side ---------------------------------------------------------------------------------------------
+
+    def _beside(self, at: int) -> int:
+        """How many steps from here on are all the copies of one `each`, read once and together."""
+        step = self.unit.steps[at]
+        if not step.path or not isinstance(step.path[-1], int) or step.path[-1] != 0:
+            return 1
+        count = self.places.count(step.path[:-1])
+        steps = self.unit.steps[at : at + count]
+        if any(copy.path[:-1] != step.path[:-1] or len(copy.outputs) != 1 or self.reads[copy.outputs[0]] != 1 for copy in steps):
+            return 1
+        return count if len(steps) == count and tuple([copy.outputs[0] for copy in steps]) in self.listed else 1
+
+    def _comprehension(self, at: int, count: int) -> list[str]:
+        """One line for copies that read the same; nothing where they do not."""
+        steps = self.unit.steps[at : at + count]
+        there, each = self._over(steps)
+        if there is None:
+            return []
+        calls = {self._call(step, piece, each) for step, piece in zip(steps, self.pieces[at : at + count], strict=True) if piece is not None}
+        if len(calls) > 1:
+            return []
+        for step in steps:
+            self.reads.subtract(step.reads)
+        name = self.names.new(f"{title(steps[0].path)}_list", f"{'_'.join(map(str, steps[0].path[len(self.base) : -1]))}_list")
+        self.lists[tuple([step.outputs[0] for step in steps])] = name
+        return _commented(f"{name} = [{calls.pop()} for {each} in {there}]", f"{count} of {self.types.text(steps[0].outputs[0])}")
 
     def _over(self, steps: Sequence[Step]) -> tuple[str | None, str]:
         """What a loop runs over, and the text of one copy in it."""
@@ -267,14 +324,48 @@ def _are_copies(before: Path, path: Path) -> bool:
     return before == path or (before[:-1] == path[:-1] and isinstance(before[-1], int) and isinstance(path[-1], int))
 
 
-def _occurrences(steps: Sequence[Step]) -> dict[Step, int]:
-    """Which use of its path each step is: weights that are used several times have several steps."""
-    seen = Counter[Path]()
-    found: dict[Step, int] = {}
+def _suffixes(steps: Sequence[Step]) -> dict[Step, str]:
+    """What tells the steps of one path from each other: weights that are used several times have several. What joins them bears the bare name, if
+    anything does, since that is what the name means then.
+    """
+    by_path: dict[Path, list[Step]] = {}
     for step in steps:
-        seen[step.path] += 1
-        found[step] = seen[step.path]
+        by_path.setdefault(step.path, []).append(step)
+    found: dict[Step, str] = {}
+    for same in by_path.values():
+        if len(same) > 1:
+            first = 0 if _joins(same[-1]) else 1
+            found |= {step: f"_{at}" for at, step in enumerate(same, start=first)}
+            found[same[0] if first else same[-1]] = ""
     return found
+
+
+def _joins(step: Step) -> bool:
+    """Whether a step is a function of a list, as what merges copies is."""
+    return (
+        isinstance(step.item, GraphNode)
+        and not isinstance(step.item.source, (Module, Attribute))
+        and any(isinstance(arrival, tuple) for arrival in step.item.inputs)
+    )
+
+
+def _whole_lists(step: Step, pieces: Sequence[Piece]) -> Iterator[tuple[Value, ...]]:
+    """The lists that a step reads as lists, rather than one by one."""
+    if not isinstance(step.item, GraphNode) or not any(isinstance(arrival, tuple) for arrival in step.item.inputs):
+        return
+    references: list[Any] = []
+    for piece in pieces:
+        if piece.place == "used":
+            take_apart(piece.code, references.append, [], [])
+    single = {reference.port for reference in references if isinstance(reference, Input) and reference.item is not None}
+    for port, arrival in enumerate(step.item.inputs):
+        if isinstance(arrival, tuple) and port not in single:
+            yield arrival
+
+
+def _commented(line: str, comment: str) -> list[str]:
+    """A line with its comment, which stands above it where both together are too long."""
+    return [f"{line}  # {comment}"] if len(line) + len(comment) <= WIDTH - 16 else [f"# {comment}", line]
 
 
 def _outer(value: Value) -> str:

@@ -10,13 +10,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from specbuilder.catalogue.contract import Call, Code, Input
-from specbuilder.diagnostics import InternalError
+from specbuilder.diagnostics import InternalError, SpecError
 from specbuilder.emit import sizes
 from specbuilder.emit.code import Held, leaf_names, take_apart
 from specbuilder.emit.form import Form, Named, Piece, key
 from specbuilder.emit.nodes import After
+from specbuilder.emit.outline import Unit, title
 from specbuilder.emit.signatures import parameters_of
-from specbuilder.graph.graph import GraphNode
+from specbuilder.graph.graph import GraphNode, Value
 from specbuilder.language.names import MODULE_ATTRIBUTES
 from specbuilder.records import Record
 from specbuilder.shapes import Dim, Poly
@@ -28,18 +29,26 @@ class Size(Record):
     name: str
 
 
-def settle(form: Form, copies: Sequence[list[list[Piece]]], owners: Sequence[int]) -> None:
-    """Resolves the leaves of `form.pieces`. `copies` are the pieces of each use; `owners` says which use owns the weights of each."""
-    _Leaves(form, copies, owners).settle()
+def settle(form: Form, copies: Sequence[list[list[Piece]]], owners: Sequence[int], entering: frozenset[str]) -> None:
+    """Resolves the leaves of `form.pieces`. `copies` are the pieces of each use; `owners` says which use owns the weights of each; `entering` are the
+    symbols of the sizes that enter the network.
+    """
+    _Leaves(form, copies, owners, entering).settle()
 
 
 class _Leaves:
-    def __init__(self, form: Form, copies: Sequence[list[list[Piece]]], owners: Sequence[int]) -> None:
-        self.form, self.copies, self.owners = form, copies, owners
+    def __init__(self, form: Form, copies: Sequence[list[list[Piece]]], owners: Sequence[int], entering: frozenset[str]) -> None:
+        self.form, self.copies, self.owners, self.entering = form, copies, owners, entering
         self.is_single = len(copies) == 1
         self.is_shared = any(owner != at for at, owner in enumerate(owners))
         depth = len(form.first.path)
-        self.taken = {"self", "device", *MODULE_ATTRIBUTES, *(str(step.path[depth]) for step in form.first.steps if len(step.path) > depth)}
+        self.taken = {
+            "self",
+            "device",
+            *form.pasted,
+            *MODULE_ATTRIBUTES,
+            *(str(step.path[depth]) for step in form.first.steps if len(step.path) > depth),
+        }
         self.size_names: dict[object, str] = {}
 
     def settle(self) -> None:
@@ -125,20 +134,46 @@ class _Leaves:
             if (found := sizes.formula(values, read)) is not None:
                 return found
             over_inputs = sizes.formula(values, entered)
-        if over_inputs is None and form.first.part is None:
-            raise InternalError("emit", f"no input tells the size {values[0]}")
-        known = over_inputs if over_inputs is not None else key(values)
+        over_made = self._told_within(at, values) if over_inputs is None else None
+        if over_inputs is None and over_made is None and form.first.part is None:
+            raise self._untold(at, values[0])
+        known = over_inputs if over_inputs is not None else ("made", over_made) if over_made is not None else key(values)
         if known not in self.size_names:
             name = self.size_names[known] = _new(self._size_name(piece, position, values), self.taken)
             if over_inputs is not None:
                 form.measured[name] = over_inputs
+            elif over_made is not None:
+                form.told[name] = over_made
             else:
                 form.passed.append(Named(name, tuple(values)))
         return Size(self.size_names[known])
 
+    def _told_within(self, at: int, values: Sequence[Any]) -> Dim | None:
+        """A size that does not follow from what enters the network, since nothing is known of it: read off what an earlier step of the class made."""
+        if not any(value.symbols - self.entering for value in values if isinstance(value, Poly)):
+            return None
+        made = [_shapes(list(values_of(unit, at))) for unit in self.form.uses]
+        found = sizes.direct(values, made)
+        return found if found is not None else sizes.formula(values, made)
+
+    def _untold(self, at: int, size: Any) -> Exception:
+        step = self.form.first.steps[at]
+        if isinstance(size, Poly) and size.symbols <= self.entering:
+            return InternalError("emit", f"no input tells the size {size}", ".".join(map(str, step.path)))
+        span = step.item.span if isinstance(step.item, GraphNode) else step.item.part.origin if step.item.part is not None else None
+        message = f"`{title(step.path)}` needs the size {size}, and no tensor before it has an axis that tells it"
+        return SpecError.of("SB0424", message, span, help="give the kind that this size comes from an `infer`")
+
     def _size_name(self, piece: Piece, position: int, values: Sequence[Any]) -> str:
         symbol = sizes.single(values[0]) if all(_same(values[0], value) for value in values) else None
         return self.form.titles().get(key(values)) or symbol or self._keyword(piece, position).replace("value", "size")
+
+
+def values_of(unit: Unit, before: int) -> Iterator[Value]:
+    """What arrives at a unit, and what its steps up to one of them give, in an order that copies share."""
+    yield from (value for _, value in unit.inputs)
+    yield from unit.outside
+    yield from (value for step in unit.steps[:before] for value in step.outputs)
 
 
 def _codes(form: Form) -> Iterator[Any]:

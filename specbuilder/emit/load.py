@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import linecache
 import sys
+from contextlib import nullcontext
 from types import ModuleType
 
 import torch
@@ -31,12 +32,14 @@ def load(text: str, title: str, path: str | None = None) -> ModuleType:
 
 
 def build(emission: Emission, seed: int, device: torch.device | str = "cpu", path: str | None = None) -> nn.Module:
-    """The model with fresh weights, in training mode. Weights are drawn on the CPU, so they are the same for every device.
+    """The model with fresh weights, in training mode. Weights are drawn on the CPU, so they are the same for every device; on the meta device, which holds
+    shapes alone, none are drawn.
 
     `seed` is the seed of the generator itself. The global generator is left as it was.
     """
     make = getattr(load(emission.text, "model", path), emission.class_name)
-    with torch.random.fork_rng(devices=[]):
+    device = torch.device(device)
+    with torch.random.fork_rng(devices=[]), device if device.type == "meta" else nullcontext():
         torch.manual_seed(seed)
         model = make()
     return model.to(device)

@@ -17,6 +17,7 @@ from specbuilder.emit.constructor import init_lines
 from specbuilder.emit.form import Form
 from specbuilder.emit.forward import forward_lines
 from specbuilder.emit.outline import Unit, outline, title
+from specbuilder.emit.pasted import pasted
 from specbuilder.emit.places import Places
 from specbuilder.emit.render import comment, docstring
 from specbuilder.graph.graph import TypedGraph
@@ -36,6 +37,8 @@ _IMPORTS = {
     "from torch import Tensor, nn": r"",
     "from torch.nn import functional as F": r"\bF\.",
 }
+_MEANT = frozenset(("Tensor", "F", "None", "True", "False"))
+"""Names with a meaning that a class may not take."""
 
 
 def emit_model(graph: TypedGraph, origin: str, version: str) -> Emission:
@@ -51,14 +54,15 @@ def emit_model(graph: TypedGraph, origin: str, version: str) -> Emission:
 
 
 def _emission(graph: TypedGraph, origin: str, version: str) -> Emission:
+    brought = pasted(node.kind for node in graph.nodes)
     class_name = "".join(part.capitalize() for part in graph.name.split("_")) or "Network"
-    helpers = list(dict.fromkeys(helper.strip("\n") for node in graph.nodes for helper in node.kind.helpers))
-    defined = set(re.findall(r"^(?:class|def) (\w+)", "\n".join(helpers), re.MULTILINE))
-    forms = classes(outline(graph), graph.inits, {"Tensor", "F", class_name, *defined})
+    while class_name in brought.names or class_name in _MEANT:
+        class_name += "_"
+    forms = classes(outline(graph), graph.inits, {*_MEANT, class_name}, brought.names)
     places = Places(forms)
-    texts = helpers + ["\n".join(_class(form, forms, places, graph, class_name)) for form in dict.fromkeys(forms.values())]
+    texts = [*brought.texts, *("\n".join(_class(form, forms, places, graph, class_name)) for form in dict.fromkeys(forms.values()))]
     body = "\n\n\n".join(texts)
-    imports = [line for line, use in _IMPORTS.items() if re.search(use, body)]
+    imports = sorted({*(line for line, use in _IMPORTS.items() if re.search(use, body)), *brought.imports}, key=_import_order)
     head = comment(f"Emitted by specbuilder {version} from {origin}. Plain PyTorch: nothing of specbuilder is needed to use it.")
     return Emission(text="\n".join([head, "", *imports, "", "", body, ""]), class_name=class_name)
 
@@ -75,6 +79,10 @@ def _class(form: Form, forms: Mapping[Unit, Form], places: Places, graph: TypedG
     if lines := list(init_lines(form, forms, places)):
         yield from (*lines, "")
     yield from forward_lines(form, places)
+
+
+def _import_order(line: str) -> tuple[bool, str]:
+    return line.startswith("from"), line
 
 
 def _place(span: Span) -> str:

@@ -13,7 +13,9 @@ from collections.abc import Iterable
 
 from specbuilder.graph.graph import Value
 
-_TAKEN = {"self", "torch", "nn", "math", *dir(builtins), *keyword.kwlist}
+_NEEDED = {"self", "torch", "nn", "math", "range", "getattr", *keyword.kwlist}
+"""What the lines of a function read themselves."""
+_TAKEN = {*_NEEDED, *dir(builtins)}
 _RUNNING = ("x", "h", "y", "z")
 _SPARE = "hidden_state"
 
@@ -21,10 +23,12 @@ _SPARE = "hidden_state"
 class Names:
     """Hands out variable names that clash with nothing, and knows which value a running name holds."""
 
-    def __init__(self, reserved: Iterable[str], reads: Counter[Value]) -> None:
-        self._used = {*_TAKEN}
+    def __init__(self, reserved: Iterable[str], reads: Counter[Value], taken: Iterable[str] = ()) -> None:
+        self._used = {*_TAKEN, *taken}
         self._reads = reads
-        reserved = set(reserved)
+        self._hideable = _TAKEN - _NEEDED - {*taken}
+        self._parameters: set[str] = set()
+        reserved = {*reserved, *taken}
         free = [name for name in _RUNNING if name not in reserved] or [next(name for name in _spares() if name not in reserved)]
         self._running: dict[str, Value | None] = dict.fromkeys(free)
         self._used.update(free)
@@ -36,6 +40,13 @@ class Names:
             name += "_"
         self._used.add(name)
         return name
+
+    def parameter(self, wanted: str) -> str:
+        """The name of an argument. Callers may give it by name, so it is kept where it hides nothing but a builtin that the lines do not read."""
+        if wanted in self._used and wanted in self._hideable and wanted not in self._parameters:
+            self._parameters.add(wanted)
+            return wanted
+        return self.new(wanted)
 
     def is_used(self, name: str) -> bool:
         return name in self._used

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from specbuilder.catalogue.contract import Attribute, Module
 from specbuilder.diagnostics import InternalError
+from specbuilder.emit.pasted import pasted
 from specbuilder.emit.render import comment, render
 from specbuilder.graph.graph import TypedGraph
 from specbuilder.plan.plan import Plan
@@ -29,6 +30,7 @@ def emit_objective(plan: Plan, graph: TypedGraph, version: str) -> str:
                     return f"{port}.shape[{axis}]"
         raise InternalError("emit", f"nothing that the loss reads tells the size {symbol}")
 
+    brought = pasted([plan.loss])
     loss = render(source, lambda reference: ports[reference.port], size)
     lines = [
         comment(f"Emitted by specbuilder {version}: what training minimises."),
@@ -36,13 +38,15 @@ def emit_objective(plan: Plan, graph: TypedGraph, version: str) -> str:
         "import torch",
         "from torch import Tensor, nn",
         "from torch.nn import functional as F",
+        *brought.imports,
         "",
         "",
+        *(line for text in brought.texts for line in (*text.splitlines(), "", "")),
         f"def objective(model: nn.Module, {', '.join(f'{name}: Tensor' for name in inputs)}, target: Tensor) -> tuple[Tensor, Tensor]:",
         f"    output = {said}  # {plan.loss_types[0]}",
         f"    return {loss}, output",
         "",
     ]
-    if "torch." not in loss:
+    if "torch." not in "\n".join((loss, *brought.texts)):
         lines.remove("import torch")
     return "\n".join(lines)

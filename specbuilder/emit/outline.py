@@ -94,7 +94,8 @@ class _Outline:
             if inner is not None:
                 steps.unit(inner)
                 continue
-            if _is_named(item) and item.outputs and isinstance(value := next(iter(item.outputs.values())), Value):
+            value = next(iter(item.outputs.values()), None)
+            if _is_named(item) and not item.is_copy and isinstance(value, Value) and not (waiting and _is_sum_of(item, waiting[-1])):
                 unit.titles.setdefault(value, title(item.path))
             waiting += reversed(item.items)
         steps.read(value for _, value in unit.outputs)

@@ -12,7 +12,7 @@ from itertools import takewhile
 from typing import Any
 
 from specbuilder.catalogue.contract import Argument as Code
-from specbuilder.catalogue.contract import Call, Expression, Function, Index, Infix, Input, Method, Node, Port, Prefix, Refusal, Slice
+from specbuilder.catalogue.contract import Call, Expression, Function, Index, Infix, Input, Method, Node, Port, Prefix, Refusal, Slice, Source
 from specbuilder.catalogue.declared import fields_of
 from specbuilder.catalogue.fields import check
 from specbuilder.diagnostics import InternalError, did_you_mean
@@ -52,6 +52,7 @@ class Applied(Record):
     """What its ports read, in port order."""
     flops: Dim
     requirements: tuple[Requirement, ...]
+    source: Source
 
 
 # Arguments -----------------------------------------------------------------------------------------------------------
@@ -164,7 +165,7 @@ def apply(cls: type[Function], title: str, bound: Bound, at: Place) -> Applied:
         if isinstance(given, tuple):
             raise _several(cls, title, at)
         requirements = _required(kind, given, types)
-        flops = kind.flops(*types)
+        flops, source = kind.flops(*types), kind.source(*types)
     except Refusal as refusal:
         raise _located(refusal, kind, title, bound, read, at) from None
     except DimError as error:
@@ -174,7 +175,7 @@ def apply(cls: type[Function], title: str, bound: Bound, at: Place) -> Applied:
     except Exception as error:
         raise InternalError("infer", f"the rule of `{cls.kind}` failed: {error!r}") from error
     tensors = {port: tuple(tensor for tensor, _ in arguments) for port, arguments in read.items()}
-    return Applied(kind, given, types, tensors, flops, requirements)
+    return Applied(kind, given, types, tensors, flops, requirements, source)
 
 
 def _instance(cls: type[Function], title: str, bound: Bound, at: Place) -> Function:
@@ -293,7 +294,7 @@ _AS_FORMULA = ((r"`cast: (\w+)`", r"`\1(...)`"), (r"`gt: (\d+)`", r"`x > \1`"))
 
 def source_of(applied: Applied, title: str, at: Place) -> Expression:
     """The code of the call, with that of its arguments in the places of what arrives. What is computed is never written twice."""
-    own = applied.kind.source(*applied.types)
+    own = applied.source
     if not isinstance(own, Expression):
         raise wrong("SB0303", f"`{title}` becomes a module, which has no place in a formula", at, "make it a node of its own with a `name`")
     by_port = tuple(applied.tensors.values())

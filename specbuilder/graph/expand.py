@@ -31,10 +31,10 @@ from specbuilder.graph.initialise import initialise
 from specbuilder.graph.leaf import Leaves, unknown
 from specbuilder.graph.operands import FormulaProblems
 from specbuilder.graph.place import Place
-from specbuilder.graph.scope import Named, Output, Produced, ReferenceProblem, Scope
+from specbuilder.graph.scope import NAMELESS, Named, Output, Produced, ReferenceProblem, Scope, is_index
 from specbuilder.graph.size import Sizes
 from specbuilder.graph.variables import Variables
-from specbuilder.graph.wire import Wiring, each
+from specbuilder.graph.wire import Wiring, each, first_reference
 from specbuilder.language.blocks import BlockKind
 from specbuilder.language.nodes import check_name, with_arguments
 from specbuilder.language.tree import (
@@ -192,6 +192,7 @@ class _Walk:
         if copies is not None and len(rows) > 1 and not self._may_make(self.sizes.of_copies(node, place.names), copies.span):
             rows = rows[:1]
         names: dict[str, list[Produced]] = {}
+        copied: list[Produced] = []
         keeps_own_name = node.name is not None and node.name.is_deferred
         is_counted = copies is not None and not keeps_own_name
         produced: Produced | None = None
@@ -204,14 +205,19 @@ class _Walk:
                 self.findings.next_copy()
             values = row(rows, position)
             here = place.seeing(Environment(values, place.names)) if values else place
-            name = self._name(node, auto, here.names)
+            given = self._name(node, auto, here.names)
+            name = given if given is not None else auto
             path = (*place.prefix, name, position) if is_counted and not node.is_shared else (*place.prefix, name)
             self.growing.sharing += node.is_shared and position > 0
             # The next copy takes the default output of this one in place of its first input; `prev` stays the node before.
             carried = produced.default if produced is not None and word == "repeat" and copies is not None else None
             produced = self._walk_copy(node, path, here, carried, is_copy=copies is not None)
             self.growing.sharing -= node.is_shared and position > 0
-            names.setdefault(name, []).append(produced)
+            copied.append(produced)
+            if given is None:
+                place.scope.has_nameless = True
+            else:
+                names.setdefault(given, []).append(produced)
             if self.growing.is_full:
                 break
         if copies is not None:
@@ -220,7 +226,7 @@ class _Walk:
             produced = unknown((*place.prefix, auto), ("",))
             names[auto] = [produced]
         if node.each is not None:
-            produced = self._as_list(node, [copy for found in names.values() for copy in found], (*place.prefix, next(iter(names))), place)
+            produced = self._as_list(node, copied, (*place.prefix, next(iter(names), auto)), place)
         if not produced.is_off_chain:
             place.scope.previous = produced
         span = node.name.span if node.name is not None else node.span
@@ -247,16 +253,17 @@ class _Walk:
         self.findings.error("SB0601", f"this asks for {count:,} nodes, but a network has at most {MOST_NODES:,}", span)
         return False
 
-    def _name(self, node: NodeTree, auto: str, names: Names) -> str:
+    def _name(self, node: NodeTree, auto: str, names: Names) -> str | None:
+        """What a copy is called; None where that is wrong, which is told."""
         if node.name is None:
-            return auto
+            return auto if node.title else None
         if not node.name.is_deferred:
             return str(node.name.value)
         try:
             name = str(resolve(node.name.value, names, names.names, self.findings))
         except Undefined:
-            return auto
-        return name if check_name(name, node.name.span, self.findings) else auto
+            return None
+        return name if check_name(name, node.name.span, self.findings) else None
 
     def _declare(self, name: str, named: Named, node: NodeTree, scope: Scope) -> None:
         earlier = scope.named.get(name)
@@ -407,7 +414,7 @@ class _Walk:
         is_whole = True
         for name, entry in use.fields.items():
             if isinstance(entry.value, (NodeArgument, NodesArgument)):
-                values[name] = entry.value if entry.value.place is not None else entry.value.replace(place=place)
+                values[name] = entry.value if entry.value.place is not None else entry.value.written_in(place)
                 continue
             try:
                 values[name] = resolve(entry.value, place.names, place.names.names, self.findings)
@@ -612,7 +619,9 @@ class _Walk:
         except ReferenceProblem as problem:
             self.wiring.report(problem, reference.span)
             return unknown(path, ("",))
-        chosen = copies[int(steps[0])] if steps and steps[0].lstrip("-").isdigit() and -len(copies) <= int(steps[0]) < len(copies) else copies[-1]
+        chosen = copies[int(steps[0])] if steps and is_index(steps[0]) and -len(copies) <= int(steps[0]) < len(copies) else copies[-1]
+        if chosen.default is NAMELESS:
+            return unknown(path, ("",))
         if not isinstance(chosen.made, Made) or len(steps) > 1:
             help = "name a node of this list; an input cannot be called" if head in ("prev", "input") or chosen.made is None else None
             self.findings.error("SB0303", f"`share` calls an earlier node again, but `{text}` is none", reference.span, help=help)
@@ -625,15 +634,17 @@ class _Walk:
         return produced
 
     def _compute(self, node: NodeTree, body: ComputeTree, path: Path, place: Place, carried: Output | None) -> Produced:
-        """A formula. It names what it reads itself; in a repeat, `prev` is the copy before."""
+        """A formula. It names what it reads itself; in a repeat, what it names first is the copy before."""
         if node.reads is not None:
             help = "write its name into the formula"
             self.findings.error("SB0303", "a formula names what it reads itself", node.reads.span, help=help)
         if body.formula is None:
             return unknown(path, ("",))
 
+        first = first_reference(body)
+
         def tensors(text: str) -> tuple[Value, ...]:
-            values = each(carried) if carried is not None and text in ("prev", "input") else place.scope.resolve(text).values
+            values = each(carried) if carried is not None and text == first else place.scope.resolve(text).values
             self.wiring.used.update(values)
             return values
 

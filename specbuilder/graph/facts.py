@@ -34,6 +34,8 @@ def facts_of(relations: Sequence[Relation], types: Iterable[TensorType | None], 
         try:
             found = _fact(relation, lookup, {*symbols, *(str(name) for dim in sizes.values() if isinstance(dim, Poly) for name in dim.symbols)})
         except ExpressionError as error:
+            if error.help is None and symbols:
+                error.help = f"the sizes of the inputs are {', '.join(f'`{name}`' for name in symbols)}; a variable is written `$name`"
             report(error, relation.scalar, diagnostics)
             continue
         except Undefined:

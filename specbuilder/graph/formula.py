@@ -12,7 +12,7 @@ from typing import Any
 
 from specbuilder.catalogue import lookup
 from specbuilder.catalogue.contract import Argument as CodeArgument
-from specbuilder.catalogue.contract import Code, Expression, Function, Index, Infix, Input, Layer, Node, Port, Prefix, Refusal
+from specbuilder.catalogue.contract import Code, Expression, Function, Index, Infix, Input, Layer, Node, Port, Prefix, Refusal, Remark
 from specbuilder.catalogue.contract import Slice as CodeSlice
 from specbuilder.graph.apply import Applied, Argument, Bound, apply, bind, source_of
 from specbuilder.graph.graph import Value
@@ -89,6 +89,9 @@ class Computed(Record):
     flops: Dim
     requirements: tuple[Requirement, ...]
     helpers: tuple[str, ...]
+    remarks: tuple[Remark, ...]
+    measured: tuple[str, ...]
+    """The kinds in it that torch was asked about."""
 
 
 class Computation(Node):
@@ -98,8 +101,11 @@ class Computation(Node):
     computed: Computed
 
     def __init__(self, computed: Computed) -> None:
-        # `inputs` and `helpers` are facts of a class elsewhere; here each instance has its own.
+        # `inputs` and the like are facts of a class elsewhere; here each instance has its own.
         self.__dict__.update(computed=computed, inputs=computed.ports, helpers=computed.helpers)
+
+    def remarks(self, *types: Any, **_: Any) -> tuple[Remark, ...]:
+        return self.computed.remarks
 
     def infer(self, *types: Any, **_: Any) -> TensorType:
         return self.computed.type
@@ -145,6 +151,8 @@ class _Reading:
         self.arrivals: dict[Value, tuple[int, str]] = {}
         self.requirements: list[Requirement] = []
         self.helpers: dict[str, None] = {}
+        self.remarks: dict[Remark, None] = {}
+        self.measured: dict[str, None] = {}
         self.flops: Dim = 0
 
     def computed(self, result: Tensor) -> Computed:
@@ -156,6 +164,8 @@ class _Reading:
             flops=self.flops,
             requirements=tuple(self.requirements),
             helpers=tuple(self.helpers),
+            remarks=tuple(self.remarks),
+            measured=tuple(self.measured),
         )
 
     # The tree ---------------------------------------------------------------------------------------------------------
@@ -394,6 +404,9 @@ class _Reading:
         self.flops = self.flops + applied.flops
         self.requirements += applied.requirements
         self.helpers.update(dict.fromkeys(applied.kind.helpers))
+        self.remarks.update(dict.fromkeys(applied.kind.remarks(*applied.types)))
+        if applied.kind.is_measured:
+            self.measured[applied.kind.kind] = None
         return applied
 
     # Indexing ---------------------------------------------------------------------------------------------------------

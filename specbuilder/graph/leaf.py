@@ -9,18 +9,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from specbuilder.catalogue.contract import Attribute, Node, Refusal
-from specbuilder.diagnostics import Diagnostics, InternalError, Span
+from specbuilder.catalogue.contract import Attribute, Gathered, Node, Refusal
+from specbuilder.diagnostics import Diagnostics, InternalError, Span, did_you_mean
 from specbuilder.graph.freezing import frozen_tensors
 from specbuilder.graph.graph import Arrival, GraphNode, Path, Tie, Value
 from specbuilder.graph.growing import Growing, same_weights
 from specbuilder.graph.initialise import own_inits
 from specbuilder.graph.place import Place
-from specbuilder.graph.scope import Produced
+from specbuilder.graph.scope import Produced, is_index
 from specbuilder.graph.wire import each
 from specbuilder.language.tree import NodeTree, Reference
 from specbuilder.language.values import Undefined, resolve, text_at
 from specbuilder.shapes import DimError, Poly, Requirement, TensorType, at_least
+
+MOST_LISTED = 500
+"""How many nodes are looked through for a name to suggest."""
 
 
 class Leaves:
@@ -39,6 +42,8 @@ class Leaves:
             outputs = given if isinstance(given, tuple) else (given,)
             self.require(kind.kind, outputs, kind.requirements(*types))
             parameters, buffers, source = kind.parameters(*types), kind.buffers(*types), kind.source(*types)
+            for remark in kind.remarks(*types):
+                self.diagnostics.warning(remark.code, remark.message, node.span, help=remark.help)
         except Refusal as refusal:
             return self.refuse(refusal, node, kind, arrivals, path)
         except DimError as error:
@@ -132,10 +137,12 @@ class Leaves:
         except Undefined:
             return None
         *steps, name = text.split(".")
-        other = self._nearest(tuple(int(step) if step.isdigit() else step for step in steps), place.prefix)
+        other = self._nearest(tuple(int(step) if is_index(step) else step for step in steps), place.prefix)
+        if other is None and steps and place.scope.may_be_nameless(steps[0]):
+            return None
         if other is None or name not in other.parameters:
-            known = [node.key(each) for node in self.growing.nodes[:2000] for each in node.parameters]
-            help = f"such as `{known[0]}`" if known else None
+            known = [node.key(each) for node in self.growing.nodes[:MOST_LISTED] for each in node.parameters]
+            help = did_you_mean(text, known) or (f"such as `{known[0]}`" if known else None)
             self.diagnostics.error("SB0301", f"no earlier node has a parameter `{text}`", reference.span, help=help)
             return None
         mine, theirs = made.parameters[tensor].shape, other.parameters[name].shape
@@ -167,7 +174,12 @@ def needs_size(values: Mapping[str, Any]) -> tuple[str, Poly] | None:
 
 
 def _type(arrival: Arrival) -> Any:
-    return None if arrival is None else arrival.type if isinstance(arrival, Value) else tuple(value.type for value in arrival)
+    if arrival is None:
+        return None
+    if isinstance(arrival, Value):
+        return arrival.type
+    types = (value.type for value in arrival)
+    return Gathered(types) if isinstance(arrival, Gathered) else tuple(types)
 
 
 def _shapes(parameters: Mapping[str, Any]) -> str:

@@ -138,6 +138,11 @@ def _parts(tree: SpecTree) -> set[str] | None:
     return {*facts.parts, *written} if facts is not None and isinstance(written, Mapping) else None
 
 
+def metrics_promised(tree: SpecTree) -> tuple[str, ...]:
+    """The metrics that are promised something."""
+    return tuple(name for name in tree.expect if "." in name)
+
+
 def broken_bounds(tree: SpecTree, metrics: Mapping[str, float], diagnostics: Diagnostics) -> None:
     """The promises about metrics, after a run."""
     variables = Variables(tree.variables, diagnostics)

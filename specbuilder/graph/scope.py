@@ -6,6 +6,7 @@ resolved while the walk goes on and costs nothing at run time.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
@@ -88,6 +89,8 @@ class Scope:
     """Names such as `relu_2`, which change with what stands before them and are nobody's to refer to."""
     own: str | None = None
     """The name of the node that is being looked at."""
+    has_nameless: bool = False
+    """Whether a node stands here whose name is wrong, which has been told: a name that nobody bears may be meant to be its."""
 
     def resolve(self, text: str) -> Found:
         """What a reference means."""
@@ -110,7 +113,15 @@ class Scope:
             except ReferenceProblem as problem:
                 if problem.code != "SB0301" or problem.related is not None or head == self.outer.own:
                     raise
+        if self.may_be_nameless(head):
+            return Named((Produced({"": NAMELESS}),), _NOWHERE)
         raise self._unknown(head)
+
+    def may_be_nameless(self, name: str) -> bool:
+        """Whether an unknown name may be that of a node whose name is wrong, here or around an open list."""
+        if name == self.own or name in self.counted or name in self.later:
+            return False
+        return self.has_nameless or (self.outer is not None and self.outer.may_be_nameless(name))
 
     def _previous(self) -> Produced:
         if self.previous is not None:
@@ -156,12 +167,15 @@ class Scope:
         return list(dict.fromkeys((*own, *around)))
 
 
+NAMELESS = Value(("nameless",), None)
+"""What a name stands for that may be meant to be that of a node whose name is wrong."""
+
 _NOWHERE: Span = None  # type: ignore[assignment]  # `prev` and `input` have no place of their own in the text
 
 
 def _follow(text: str, named: Named, steps: list[str]) -> Found:
     copies = named.copies
-    if named.is_repeated and steps and (steps[0] == "*" or _is_index(steps[0])):
+    if named.is_repeated and steps and (steps[0] == "*" or is_index(steps[0])):
         step, *steps = steps
         if step == "*":
             values = [value for copy in copies for value in _within(text, copy, steps).values]
@@ -190,7 +204,7 @@ def _within(text: str, produced: Produced, steps: list[str]) -> Found:
         step, *steps = steps
         if step == "*":
             return Found(tuple(value for output in ports.values() for value in _values(output)), "spread")
-        if not _is_index(step):
+        if not is_index(step):
             raise _no_port(text, step, ports)
         output = ports[list(ports)[_index(text, int(step), len(ports), "outputs")]]
     else:
@@ -199,6 +213,8 @@ def _within(text: str, produced: Produced, steps: list[str]) -> Found:
 
 
 def _element(text: str, output: Output, steps: list[str], ports: Mapping[str, Output]) -> Found:
+    if output is NAMELESS:
+        return Found((NAMELESS,))
     if isinstance(output, Value):
         if steps == ["*"] and len(ports) == 1:
             return Found((output,), "spread")
@@ -215,7 +231,7 @@ def _element(text: str, output: Output, steps: list[str], ports: Mapping[str, Ou
         raise ReferenceProblem("SB0303", f"`{text}` goes deeper than `{text.rsplit('.', len(rest))[0]}`, which is one tensor")
     if step == "*":
         return Found(output, "spread")
-    if not _is_index(step):
+    if not is_index(step):
         raise ReferenceProblem(
             "SB0303",
             f"`{text.rsplit('.', 1)[0]}` is a list of {len(output)} tensors, which has no output `{step}`",
@@ -228,8 +244,11 @@ def _values(output: Output) -> tuple[Value, ...]:
     return (output,) if isinstance(output, Value) else output
 
 
-def _is_index(step: str) -> bool:
-    return step.lstrip("-").isdigit()
+_INDEX = re.compile(r"-?(?:0|[1-9][0-9]{0,8})")
+
+
+def is_index(step: str) -> bool:
+    return _INDEX.fullmatch(step) is not None
 
 
 def _index(text: str, index: int, count: int, noun: str) -> int:

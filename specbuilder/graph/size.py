@@ -24,6 +24,12 @@ _MOST_STEPS = 10_000
 """Nodes of the text that one answer looks at; what is beyond counts as one."""
 
 
+class _Written(Record, identity=True):
+    """Where the value of a `node` or `nodes` param is written."""
+
+    names: Names
+
+
 class Sizes:
     """Counts nodes, each use of a block with the same params once."""
 
@@ -122,10 +128,11 @@ class Sizes:
             written = use.fields.get(name)
             if written is None:
                 params[name] = UNKNOWN if field.is_required else field.default
+            elif isinstance(written.value, (NodeArgument, NodesArgument)):
+                params[name] = written.value.written_in(_Written(names))
             else:
-                value: Any = self._value(written, names)
-                is_node = isinstance(value, (NodeArgument, NodesArgument)) and value.place is None
-                params[name] = UNKNOWN if value is None else value.replace(place=_Written(names)) if is_node else value
+                value = self._value(written, names)
+                params[name] = UNKNOWN if value is None else value
         return params
 
     def _within(self, cls: type[BlockKind], params: dict[str, Any]) -> Names:
@@ -142,12 +149,6 @@ class Sizes:
             return resolve(written, names, names.names, Diagnostics())
         except (Undefined, KeyError):
             return None
-
-
-class _Written(Record, identity=True):
-    """Where the value of a `node` or `nodes` param is written."""
-
-    names: Names
 
 
 class _Only:

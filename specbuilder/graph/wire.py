@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from specbuilder.catalogue.contract import Port
+from specbuilder.catalogue.contract import Gathered, Port
 from specbuilder.diagnostics import Diagnostics, Related, Span, did_you_mean
 from specbuilder.graph.graph import Arrival, Value
 from specbuilder.graph.place import Place
 from specbuilder.graph.scope import Found, Output, ReferenceProblem
-from specbuilder.language.tree import From, NodeTree, Reference
+from specbuilder.language.syntax import Dotted
+from specbuilder.language.tree import ComputeTree, From, NodeTree, Reference
 from specbuilder.language.values import Undefined, resolve
 
 ByPort = dict[str, Arrival]
@@ -53,7 +54,7 @@ class Wiring:
         """What each port reads when a list arrives as one (`merge`): all of it at a port that takes a list, else one a port; None where they are too many."""
         self.used.update(values)
         if len(ports) > 0 and ports[0].many:
-            return (values, *(None for _ in ports[1:]))
+            return (Gathered(values), *(None for _ in ports[1:]))
         if len(values) > len(ports):
             return None
         return (*values, *(None for _ in ports[len(values) :]))
@@ -79,6 +80,9 @@ class Wiring:
     def first(self, node: NodeTree, place: Place) -> Output:
         """What an absent node stands for: its first input."""
         reads = node.reads
+        if isinstance(node.body, ComputeTree) and (named := first_reference(node.body)) is not None:
+            found = self.find(Reference(named, node.span), place)
+            return Value(("absent",), None) if found is None else found.output
         first = reads.ordered[:1] if reads and reads.ordered else next(iter(reads.named.values()), ())[:1] if reads and reads.named else ()
         found = self.find(first[0], place) if first else self._before(node, place)
         return Value(("absent",), None) if found is None else found.output
@@ -131,7 +135,7 @@ class Wiring:
     def _in_order(self, node: NodeTree, ports: Sequence[Port], items: list[Found]) -> ByPort | None:
         """References given in port order. `x.*` counts as all that it spreads to; a list is one thing where a port takes lists."""
         if ports[0].many:
-            return {ports[0].name: tuple(value for found in items for value in found.values)}
+            return {ports[0].name: _gathered(items)}
         outputs: list[Output] = []
         for found in items:
             outputs += found.values if found.form == "spread" else (found.output,)
@@ -205,6 +209,14 @@ class Wiring:
         self.diagnostics.error(problem.code, problem.message, span, help=problem.help, related=related)
 
 
+def first_reference(body: ComputeTree) -> str | None:
+    """What a formula names first: its first input. None where a part of that name is an expression."""
+    found = body.formula.references[0] if body.formula is not None and body.formula.references else None
+    if isinstance(found, Dotted):
+        return ".".join(map(str, found.parts)) if all(isinstance(part, str) for part in found.parts) else None
+    return found.text if found is not None else None
+
+
 def each(arrival: Arrival) -> tuple[Value, ...]:
     """All values of what a port reads."""
     return () if arrival is None else (arrival,) if isinstance(arrival, Value) else arrival
@@ -220,9 +232,15 @@ def _as_found(output: Output) -> Found:
     return Found((output,)) if isinstance(output, Value) else Found(output, "list")
 
 
+def _gathered(items: Sequence[Found]) -> tuple[Value, ...]:
+    """All values of references. Where one of them is a list, how many there are is a matter of sizes."""
+    values = (value for found in items for value in found.values)
+    return tuple(values) if all(found.form == "one" for found in items if found.values) else Gathered(values)
+
+
 def _arrival(port: Port, items: list[Found]) -> Arrival:
     if port.many or len(items) > 1 or items[0].form == "spread":
-        values = tuple(value for found in items for value in found.values)
+        values = _gathered(items)
         return values[0] if len(values) == 1 and not port.many and not port.is_either else values
     return items[0].output
 

@@ -216,9 +216,17 @@ def _with_default(annotation: Any, word: str, node: Node, span: Span, doc: str, 
     value = _tuples(plain(node))
     held = fit(annotation, value)
     if held is MISFIT:
-        diagnostics.error("SB0203", f"the default of a param of type `{word}` is one too, but this is {shown(value)}", span)
+        diagnostics.error("SB0203", f"the default is {describe_type(word)}, but this is {shown(value)}", span)
         return annotation, WrittenField(REQUIRED, doc)
     return annotation, WrittenField(held, doc)
+
+
+_WORDS = {"int": "an integer", "float": "a number", "bool": "true or false", "str": "a text", "list": "a list"}
+
+
+def describe_type(word: str) -> str:
+    """What a param of this type wants, in words."""
+    return f"to be {_WORDS[word]}" if word in _WORDS else "to fit its type"
 
 
 def _tuples(value: Any) -> Any:

@@ -87,8 +87,8 @@ def _top(document: Document) -> Span:
 
 
 def _meant(keys: Collection[str], known: Collection[str]) -> set[str]:
-    """The known keys that unknown ones were likely meant to be: they are not missing as well."""
-    return {name for key in keys if key not in known for name in suggest(key, known)}
+    """The known keys that unknown ones were likely meant to be: they are not missing as well. A key that is no word may be meant to be any."""
+    return {name for key in keys if key not in known for name in (suggest(key, known) if key.isidentifier() else known)}
 
 
 def _section(section: str, node: Node, known: Collection[str], diagnostics: Diagnostics, *, owner: str) -> Keys | None:

@@ -18,10 +18,17 @@ OPTION = "--set"
 """What messages call the text of an option: the source of every node that `--set` put into a document."""
 
 
+class Broken:
+    """Stands for a value that cannot be read. That has been told, so whoever needs it stays quiet."""
+
+
+BROKEN: Any = Broken()
+
+
 class Scalar(Record, identity=True):
     """A number, a boolean, a text or nothing. `text` is what was written, without quotes and before escapes; it starts at `content`."""
 
-    value: int | float | bool | str | None
+    value: int | float | bool | str | Broken | None
     span: Span
     text: str
     content: int

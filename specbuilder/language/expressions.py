@@ -38,8 +38,8 @@ class Template(Record, identity=True):
 
     @property
     def whole(self) -> Expression | None:
-        """The expression, if the text is one reference and nothing else but white space."""
-        solid = [part for part in self.parts if isinstance(part, Reference) or part.strip()]
+        """The expression, if the text is one reference and nothing else but the line breaks of a block text."""
+        solid = [part for part in self.parts if isinstance(part, Reference) or part.strip("\r\n")]
         return solid[0].expression if len(solid) == 1 and isinstance(solid[0], Reference) else None
 
     @property

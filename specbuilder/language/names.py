@@ -9,7 +9,8 @@ _NAME = re.compile(r"[a-z_][a-z0-9_]*\Z")
 _EXPRESSION_WORDS = frozenset(("and", "or", "not", "if", "else", "in", "true", "false", "null"))
 _REFERENCES = frozenset(("prev", "input"))
 
-# The lower-case attributes of torch.nn.Module (torch 2.11 to 2.13); a submodule of such a name would hide them. A test compares with torch.
+# The lower-case attributes of torch.nn.Module (torch 2.11 to 2.13), its own underscored ones too; a submodule of such a name would hide them. A test
+# compares with torch.
 MODULE_ATTRIBUTES = frozenset(
     """
     add_module apply bfloat16 buffers call_super_init children compile cpu cuda double dump_patches eval extra_repr float forward get_buffer
@@ -18,6 +19,11 @@ MODULE_ATTRIBUTES = frozenset(
     register_full_backward_pre_hook register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module register_parameter
     register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule share_memory state_dict to to_empty
     train training type xpu zero_grad
+    _apply _backward_hooks _backward_pre_hooks _buffers _call_impl _compiled_call_impl _forward_hooks _forward_hooks_always_called
+    _forward_hooks_with_kwargs _forward_pre_hooks _forward_pre_hooks_with_kwargs _get_backward_hooks _get_backward_pre_hooks _get_name
+    _is_full_backward_hook _load_from_state_dict _load_state_dict_post_hooks _load_state_dict_pre_hooks _maybe_warn_non_full_backward_hook _modules
+    _named_members _non_persistent_buffers_set _parameters _register_load_state_dict_pre_hook _register_state_dict_hook
+    _replicate_for_data_parallel _save_to_state_dict _slow_forward _state_dict_hooks _state_dict_pre_hooks _version _wrapped_call_impl
     """.split()
 )
 

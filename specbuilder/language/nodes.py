@@ -55,14 +55,14 @@ def decode_nodes(
         )
         diagnostics.error("SB0203", message, node.span, help="begin each node with `- `, such as `- linear: 10`")
         return ()
-    decoded = (_node(item, vocabulary, diagnostics) for item in node.items)
-    return tuple(found for found in decoded if found is not None)
+    return tuple(_node(item, vocabulary, diagnostics) for item in node.items)
 
 
-def _node(item: Node, vocabulary: Vocabulary, diagnostics: Diagnostics) -> NodeTree | None:
+def _node(item: Node, vocabulary: Vocabulary, diagnostics: Diagnostics) -> NodeTree:
     body, keys = _construct(item, vocabulary, diagnostics) or decode_use("node", item, diagnostics, beside=STRUCTURAL, vocabulary=vocabulary)
     if body is None:
-        return None
+        # Something stands here, though nobody knows what: whatever reads it, or may be meant to, stays quiet.
+        body = Use("node", "", item.span, None, {}, is_wrong=True)
     if isinstance(body, Use) and body.cls is not None:
         body = with_arguments(body, body.cls, vocabulary, diagnostics)
     _check_together(body, keys, diagnostics)
@@ -77,7 +77,8 @@ def _node(item: Node, vocabulary: Vocabulary, diagnostics: Diagnostics) -> NodeT
         reads=_from(*keys["from"], diagnostics) if "from" in keys else None,
         when=entries.get("when"),
         repeat=entries.get("repeat"),
-        each=entries.get("each"),
+        # Both are one mistake, which has been told: what follows is of a repeat.
+        each=entries.get("each") if "repeat" not in entries else None,
         is_shared=_is_shared(keys, diagnostics),
         merge=_merge(keys, vocabulary, diagnostics),
         init=decode_init(keys["init"][0].span, keys["init"][1], diagnostics) if "init" in keys else None,

@@ -15,21 +15,42 @@ from specbuilder.language.read import read_value
 from specbuilder.language.var_types import keeps_type
 
 
+class OwnOption(str):  # a text cannot have slots beside its characters
+    """The text of a value that has an option of its own, such as `--epochs 3`: messages show that option, and the value as its text."""
+
+    __slots__ = ("option",)
+    option: str
+
+    @classmethod
+    def of(cls, option: str, text: str) -> OwnOption:
+        made = cls(text)
+        made.option = option
+        return made
+
+
+def _written(path: str, text: str) -> tuple[Source, int]:
+    """What the user typed, and where in it the value begins."""
+    if isinstance(text, OwnOption):
+        return Source(text.option, str(text)), 0
+    return Source(OPTION, f"{path}={text}"), len(path) + 1
+
+
 def override(document: Document, changes: MappingOf[str, str], diagnostics: Diagnostics) -> Document:
     """The document with every change made."""
     root = document.root
     for path, text in changes.items():
-        source = Source(OPTION, f"{path}={text}")
+        source, start = _written(path, text)
+        whole = Span(source, start, max(len(source.text), start + 1))
         try:
-            value = _placed(read_value(text, OPTION), source, len(path) + 1)
+            value = _placed(read_value(text, OPTION), source, start)
         except SpecError as error:
             for found in error.diagnostics:
-                diagnostics.error(found.code, found.message, Span(source, len(path) + 1, max(len(source.text), len(path) + 2)), help=found.help)
+                diagnostics.error(found.code, found.message, whole, help=found.help)
             continue
         try:
             changed = find(root, steps_of(path, source)).replaced(value)
         except NoPlace as problem:
-            diagnostics.error("SB0208", problem.message, problem.span, help=problem.help)
+            diagnostics.error("SB0208", problem.message, whole if isinstance(text, OwnOption) else problem.span, help=problem.help)
             continue
         assert isinstance(changed, Mapping)
         root = changed

@@ -62,6 +62,7 @@ def read(text: str | bytes, name: str, diagnostics: Diagnostics) -> Document | N
     root = _root(source, diagnostics)
     if root is None:
         return None
+    diagnostics.settle()
     if not isinstance(root, Mapping):
         _not_a_mapping(root, diagnostics)
         return None

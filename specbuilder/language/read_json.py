@@ -11,7 +11,7 @@ import re
 from json.decoder import JSONDecodeError, scanstring  # pyright: ignore[reportAttributeAccessIssue]
 
 from specbuilder.diagnostics import Diagnostics, Fix, Related, Source, Span
-from specbuilder.language.document import Mapping, Node, Scalar, Sequence
+from specbuilder.language.document import BROKEN, Mapping, Node, Scalar, Sequence
 from specbuilder.language.keys import duplicate_key, undisguised
 from specbuilder.language.scalars import NumberProblem, integer, real, shortened
 
@@ -165,7 +165,7 @@ class _Reader:
             self.diagnostics.error(
                 "SB0111", "this text holds half of a character", span, help="`\\ud800` to `\\udfff` come in pairs; write the character itself"
             )
-            value = ""
+            value = BROKEN
         return Scalar(value, span, self.text[start + 1 : end - 1], start + 1, False)
 
     def _bad_string(self, start: int, error: JSONDecodeError) -> Broken:
@@ -192,7 +192,7 @@ class _Reader:
         value = integer(text) if match.lastindex == 1 else real(text)
         if isinstance(value, NumberProblem):
             self.diagnostics.error("SB0110", value.message, span, help=value.help)
-            value = 1  # stands in for the number, so that nothing else complains about the same place
+            return Scalar(BROKEN, span, text, start, True)
         return Scalar(value, span, text, start, True)
 
     def _bare(self) -> Scalar:
@@ -210,7 +210,7 @@ class _Reader:
                 span,
                 help="every number of a spec is finite; leave the key out, or put quotes around a text",
             )
-            return Scalar(1, span, text, start, True)
+            return Scalar(BROKEN, span, text, start, True)
         if text[0] in "/#":
             raise self._comment(start)
         if text[0] in ",]}:":

@@ -17,7 +17,7 @@ from ruamel.yaml.reader import Reader
 from ruamel.yaml.scanner import Scanner
 
 from specbuilder.diagnostics import Diagnostics, Related, Source, Span, did_you_mean
-from specbuilder.language.document import Mapping, Node, Scalar, Sequence
+from specbuilder.language.document import BROKEN, Broken, Mapping, Node, Scalar, Sequence
 from specbuilder.language.keys import duplicate_key, undisguised
 from specbuilder.language.scalars import NumberProblem, resolve, shortened
 from specbuilder.language.yaml_repair import Repaired
@@ -48,7 +48,7 @@ def read_yaml(source: Source, diagnostics: Diagnostics) -> Node | None:
         if not repaired.found_any:
             syntax_error(source, error, repaired, diagnostics)
         return None
-    return root if repaired.is_faithful and not composer.is_broken else None
+    return root if repaired.is_faithful else None
 
 
 class _Events(Reader, Scanner, Parser):
@@ -82,8 +82,6 @@ class _Composer:
     anchors: dict[str, _Anchor] = field(default_factory=dict)
     nodes: int = 0
     copies: int = 0
-    is_broken: bool = False
-    """Something was reported that changes what the document says."""
 
     def document(self) -> Node | None:
         self.events = _Events(self.repaired.text)
@@ -99,16 +97,12 @@ class _Composer:
 
     def _second_document(self, event: Any) -> None:
         start = self._offset(event.start_mark)
-        self._broken(
+        self.diagnostics.error(
             "SB0108",
             "a second document begins here",
             Span(self.source, start, start + 3),
             help="a spec is one document; put the second into a file of its own",
         )
-
-    def _broken(self, code: str, message: str, span: Span, **details: Any) -> None:
-        self.diagnostics.error(code, message, span, **details)
-        self.is_broken = True
 
     def _offset(self, mark: Any) -> int:
         return self.repaired.original(mark.index)
@@ -120,7 +114,7 @@ class _Composer:
         self.nodes += 1
         if depth > DEPTH_AT_MOST:
             start = self._offset(event.start_mark)
-            self._broken(
+            self.diagnostics.error(
                 "SB0112",
                 f"more than {DEPTH_AT_MOST} levels of lists and mappings in one another",
                 Span(self.source, start, start + 1),
@@ -152,7 +146,7 @@ class _Composer:
             value = resolve(event.value)
             if isinstance(value, NumberProblem):
                 self.diagnostics.error("SB0110", value.message, span, help=value.help)
-                value = 1  # stands in for the number, so that nothing else complains about the same place
+                value = BROKEN
             return Scalar(value, span, text, start, True)
         if event.style in "|>":
             return self._block_text(event, start, end)
@@ -165,7 +159,7 @@ class _Composer:
         content = line + len(written[line:end]) - len(written[line:end].lstrip())
         return Scalar(event.value, Span(self.source, start, end), written[content:end], content, False)
 
-    def _text(self, value: str, span: Span) -> str:
+    def _text(self, value: str, span: Span) -> str | Broken:
         """Joins escaped halves (`\\ud83d\\ude00`) as JSON does; half a character alone is refused."""
         if value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value):
             return value
@@ -175,7 +169,7 @@ class _Composer:
             self.diagnostics.error(
                 "SB0111", "this text holds half of a character", span, help="`\\ud800` to `\\udfff` come in pairs; write the character itself"
             )
-            return ""
+            return BROKEN
 
     def _sequence(self, event: Any, depth: int) -> Sequence:
         items, take = [], self.events
@@ -190,10 +184,12 @@ class _Composer:
             key = self._node(depth + 1)
             value = self._node(depth + 1)
             last = max(key.span.end, value.span.end)
-            name = self._key(key)
-            if name is None:
-                continue
-            if (first := entries.setdefault(name, (key, value))[0]) is not key:  # type: ignore[arg-type]
+            if isinstance(value, Scalar) and value.value is None and not value.text:
+                # Nothing is written: the parser puts it where the next token begins, lines below.
+                value = value.replace(span=key.span, content=key.span.start)
+            key = self._key(key)
+            name = str(key.value)
+            if (first := entries.setdefault(name, (key, value))[0]) is not key:
                 duplicate_key(name, key.span, first.span, self.diagnostics)
         return Mapping(tuple(entries.values()), self._collection(event, take.get_event(), last))
 
@@ -213,30 +209,32 @@ class _Composer:
                 start += 1
         return start
 
-    def _key(self, key: Node) -> str | None:
+    def _key(self, key: Node) -> Scalar:
+        """The key as a text. What cannot be one is told, and stands for itself: nobody knows a key of that name."""
         if not isinstance(key, Scalar):
-            self._broken("SB0104", "a key is a text, but this is a list or a mapping", key.span, help="put quotes around a text that has brackets")
-            return None
+            return self._no_key("a key is a text, but this is a list or a mapping", key, "put quotes around a text that has brackets")
         if key.plain and key.value == "<<":
-            self._broken(
-                "SB0106",
-                "merge keys (`<<`) are not part of the language",
-                key.span,
-                help="write the keys out, or make the common part a block or a variable",
-            )
-            return None
+            message = "merge keys (`<<`) are not part of the language"
+            return self._no_key(message, key, "write the keys out, or make the common part a block or a variable", code="SB0106")
         if isinstance(key.value, str):
-            return key.value if key.value.isascii() else undisguised(key.value, key.span, self.diagnostics)
+            if key.value.isascii():
+                return key
+            return key.replace(value=undisguised(key.value, key.span, self.diagnostics))
+        if key.value is BROKEN:
+            return key.replace(value=key.text)
         if not key.text:
-            self._broken(
-                "SB0104", "there is no key before this `:`", Span(self.source, key.span.start, key.span.start + 1), help="write `key: value`"
-            )
-            return None
+            here = key.replace(span=Span(self.source, key.span.start, key.span.start + 1))
+            return self._no_key("there is no key before this `:`", here, "write `key: value`")
         what = {bool: "a boolean", type(None): "nothing"}.get(type(key.value), "a number")
-        self._broken(
-            "SB0104", f"a key is a text, but `{shortened(key.text)}` is {what}", key.span, help=f'put quotes around it: `"{shortened(key.text)}"`'
-        )
-        return None
+        text = shortened(key.text)
+        # `{4}`: to YAML a key without a value.
+        is_alone = not self.source.text[key.span.end : key.span.end + 100].lstrip().startswith(":")
+        help = f"write `{{name: {text}}}`, or `{text}` without the braces" if is_alone else f'put quotes around it: `"{text}"`'
+        return self._no_key(f"a key is a text, but `{text}` is {what}", key, help)
+
+    def _no_key(self, message: str, key: Node, help: str, *, code: str = "SB0104") -> Scalar:
+        self.diagnostics.error(code, message, key.span, help=help)
+        return Scalar(key.span.text, key.span, key.span.text, key.span.start, False)
 
     def _anchor(self, event: Any) -> _Anchor:
         start = self._offset(event.start_mark)
@@ -253,15 +251,15 @@ class _Composer:
         anchor = self.anchors.get(name)
         if anchor is None:
             help = did_you_mean(name, self.anchors) or "`*name` repeats what `&name` marked further up; put quotes around a text that begins with `*`"
-            self._broken("SB0107", f"`*{name}` repeats an anchor that does not exist", span, help=help)
-            return Scalar(None, span, "", start, True)
+            self.diagnostics.error("SB0107", f"`*{name}` repeats an anchor that does not exist", span, help=help)
+            return Scalar(BROKEN, span, span.text, start, True)
         if anchor.node is None:
             related = (Related(span=anchor.span, message="marked here"),)
-            self._broken("SB0107", f"`*{name}` stands inside of what it repeats", span, related=related, help="write the part out")
-            return Scalar(None, span, "", start, True)
+            self.diagnostics.error("SB0107", f"`*{name}` stands inside of what it repeats", span, related=related, help="write the part out")
+            return Scalar(BROKEN, span, span.text, start, True)
         self.copies += anchor.size
         if self.copies > COPIES_AT_MOST:
-            self._broken(
+            self.diagnostics.error(
                 "SB0107", f"aliases add more than {COPIES_AT_MOST} values to this spec", span, help="write repeated parts as `blocks` with `repeat`"
             )
             raise Unreadable

@@ -457,7 +457,7 @@ def _kind(cls: type[Kind]) -> Schema:
     required = _required(cls)
     fields = {"type": "object", "properties": _fields(cls, raw), **({"required": required} if required else {}), **_other_keys(cls, raw)}
     parts = [fields]
-    if cls.primary is not None:
+    if cls.primary is not None and {*required} <= {cls.primary}:
         primary = _parts(raw["properties"][cls.primary], raw)
         # A mapping always holds the fields, and nothing always means the defaults.
         parts += _or_expression([part for part in primary if part.get("type") not in ("object", "null")])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from specbuilder.catalogue.contract import Family, Kind, Port
 from specbuilder.diagnostics import Span
-from specbuilder.language.document import Document, Node, Scalar
+from specbuilder.language.document import Broken, Document, Node, Scalar
 from specbuilder.language.expressions import Template
 from specbuilder.language.formulas import Formula
 from specbuilder.language.syntax import Compare
@@ -31,7 +31,7 @@ class Deferred(Record):
     scalar: Scalar
 
 
-Value = int | float | bool | str | None | Deferred | tuple["Value", ...] | Mapping[str, "Value"]
+Value = int | float | bool | str | None | Deferred | Broken | tuple["Value", ...] | Mapping[str, "Value"]
 
 
 class Entry(Record):
@@ -69,7 +69,7 @@ class Use(Record):
 class Reference(Record):
     """A name in `from` or `outputs`: `stem`, `block.2`, `lstm.hidden`, `heads.*`."""
 
-    text: str | Deferred
+    text: str | Deferred | Broken
     span: Span
 
 
@@ -162,6 +162,10 @@ class NodeArgument(Record, identity=True):
     use: Use
     place: object = None
 
+    def written_in(self, place: object) -> NodeArgument:
+        """The same, where it was written."""
+        return NodeArgument(self.use, place)
+
 
 class NodesArgument(Record, identity=True):
     """The value of a param of type `nodes`: a list of nodes. `place` as for `NodeArgument`."""
@@ -170,6 +174,10 @@ class NodesArgument(Record, identity=True):
 
     nodes: ListTree
     place: object = None
+
+    def written_in(self, place: object) -> NodesArgument:
+        """The same, where it was written."""
+        return NodesArgument(self.nodes, place)
 
 
 class BlockInput(Record):

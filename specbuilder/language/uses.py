@@ -10,14 +10,14 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from specbuilder.catalogue.contract import Family, Kind
-from specbuilder.catalogue.declared import fields_of
+from specbuilder.catalogue.declared import fields_of, keys_of
 from specbuilder.catalogue.fields import check, shown
 from specbuilder.diagnostics import Diagnostics, Span, did_you_mean, suggest
 from specbuilder.language.document import Mapping as MappingNode
 from specbuilder.language.document import Node, Scalar
 from specbuilder.language.settings import STRUCTURAL
 from specbuilder.language.tree import Deferred, Entry, NodeArgument, NodesArgument, Use
-from specbuilder.language.values import entry, read, span_at, text_at
+from specbuilder.language.values import entry, node_at, read, text_at, without_quotes
 from specbuilder.language.vocabulary import CATALOGUE, CONSTRUCTS, Vocabulary
 
 if TYPE_CHECKING:
@@ -264,7 +264,7 @@ def report_problems(
     cls: type[Kind] | None = None,
 ) -> None:
     """Puts each problem under the token that is to blame. `meant` are fields that were written in a wrong way, so they are not missing."""
-    known = fields_of(cls) if cls is not None else {}
+    known = keys_of(cls) if cls is not None else {}
     mistyped = {str(problem.location[0]): _nearest(str(problem.location[0]), known) for problem in problems if problem.code == "SB0201"}
     meant = {*meant, *(name for names in mistyped.values() for name in names)}
     for problem in problems:
@@ -274,15 +274,20 @@ def report_problems(
             if name in meant:
                 continue
             help = f"{help}, as in `{cls.examples[0].text}`" if cls is not None and cls.examples else help
-        elif problem.code == "SB0201" and mistyped[name] and "did you mean" not in (help or ""):
+        elif problem.code == "SB0201" and mistyped[name] and name.isidentifier() and "did you mean" not in (help or ""):
             help = f"did you mean {' or '.join(f'`{near}`' for near in mistyped[name])}?"
         written = entries.get(name)
-        span = owner if written is None else written.key if problem.code == "SB0201" else span_at(written.node, problem.location[1:])
+        node = node_at(written.node, problem.location[1:]) if written is not None else None
+        if help is None and problem.wants_number and node is not None:
+            help = without_quotes(node)
+        span = owner if written is None or node is None else written.key if problem.code == "SB0201" else node.span
         if problem.part is not None and written is not None and not written.is_deferred:
             span = text_at(written.node, problem.location[1:], *problem.part)
         diagnostics.error(problem.code, problem.message, span, help=help)
 
 
 def _nearest(name: str, known: Collection[str]) -> tuple[str, ...]:
-    """The fields that an unknown one was likely meant to be: nearly spelt so, or called so elsewhere."""
+    """The fields that an unknown one was likely meant to be: nearly spelt so, or called so elsewhere; any of them where it is no word."""
+    if not name.isidentifier():
+        return tuple(known)
     return suggest(name, known) or tuple(field for field, others in _OTHER_WORDS.items() if field in known and name in others)

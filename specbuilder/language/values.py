@@ -6,18 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from specbuilder.diagnostics import Diagnostics, Span
+from specbuilder.language import scalars
+from specbuilder.language.document import BROKEN, Broken, Node, Scalar
 from specbuilder.language.document import Mapping as MappingNode
-from specbuilder.language.document import Node, Scalar
 from specbuilder.language.document import Sequence as SequenceNode
 from specbuilder.language.expressions import ExpressionError, parse_template, render
 from specbuilder.language.tree import Deferred, Entry, Value
-
-
-class Broken:
-    """Stands for an expression that cannot be read. That has been told, so whoever needs its value stays quiet."""
-
-
-BROKEN: Any = Broken()
 
 
 def entry(key: Span, node: Node, diagnostics: Diagnostics) -> Entry:
@@ -33,9 +27,12 @@ def placed(key: Span, node: Node) -> Node:
     return node
 
 
-def read(node: Node, diagnostics: Diagnostics) -> Value:
+def read(node: Node, diagnostics: Diagnostics) -> Any:
+    """The value of a node: plain, `Deferred`, or `BROKEN`."""
     if isinstance(node, Scalar):
-        return _scalar(node, diagnostics) if isinstance(node.value, str) and "$" in node.value else node.value
+        if isinstance(node.value, str) and "$" in node.value:
+            return _scalar(node, diagnostics)
+        return node.value if not isinstance(node.value, Broken) else BROKEN
     if isinstance(node, SequenceNode):
         return tuple(read(item, diagnostics) for item in node.items)
     return {str(key.value): read(value, diagnostics) for key, value in node.entries}
@@ -46,15 +43,9 @@ def _scalar(scalar: Scalar, diagnostics: Diagnostics) -> Value:
     try:
         template = parse_template(scalar.value)
     except ExpressionError as error:
-        # What the reader has told of this scalar (an expression cut by a comment) is the cause of what is wrong in it.
-        if not any(found.span is not None and _overlap(found.span, scalar.span) for found in diagnostics):
-            report(error, scalar, diagnostics)
+        report(error, scalar, diagnostics)
         return BROKEN
     return scalar.value if template is None else Deferred(template, scalar)
-
-
-def _overlap(a: Span, b: Span) -> bool:
-    return a.source.name == b.source.name and a.start < b.end and b.start < a.end
 
 
 def _has_deferred(value: Value) -> bool:
@@ -126,6 +117,11 @@ def text_at(node: Node, location: tuple[str | int, ...], start: int, end: int) -
 
 def span_at(node: Node, location: tuple[str | int, ...]) -> Span:
     """Where the part of `node` at `location` (keys and positions) is written; the nearest enclosing part that is."""
+    return node_at(node, location).span
+
+
+def node_at(node: Node, location: tuple[str | int, ...]) -> Node:
+    """The part of `node` at `location` (keys and positions); the nearest enclosing part that is written."""
     for step in location:
         if isinstance(node, MappingNode) and isinstance(step, str) and (inner := node.get(step)) is not None:
             node = inner
@@ -133,4 +129,12 @@ def span_at(node: Node, location: tuple[str | int, ...]) -> Span:
             node = node.items[step]
         else:
             break
-    return node.span
+    return node
+
+
+def without_quotes(node: Node) -> str | None:
+    """What to do about a text where a number is wanted, if it is one but for its quotes."""
+    if not isinstance(node, Scalar) or node.plain or not isinstance(node.value, str):
+        return None
+    value = scalars.resolve(node.value)
+    return f"delete the quotes: {node.value}" if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -11,7 +11,8 @@ from functools import reduce
 
 from specbuilder.catalogue.fields import shown
 from specbuilder.diagnostics import Diagnostics, Related
-from specbuilder.language.document import Mapping, Node, Scalar, Sequence, plain
+from specbuilder.language.document import BROKEN, Mapping, Node, Scalar, Sequence, plain
+from specbuilder.language.values import without_quotes
 
 ANY, INTEGER, NUMBER, TRUTH, TEXT, MAPPING = "a value", "an integer", "a number", "true or false", "a text", "a mapping"
 _PLURALS = {INTEGER: "integers", NUMBER: "numbers", TRUTH: "truth values", TEXT: "texts", MAPPING: "mappings"}
@@ -47,7 +48,7 @@ def _type_of(node: Node) -> Type:
 
 
 def _is_open(node: Node) -> bool:
-    return isinstance(node, Scalar) and (node.value is None or (isinstance(node.value, str) and "$" in node.value))
+    return isinstance(node, Scalar) and (node.value is None or node.value is BROKEN or (isinstance(node.value, str) and "$" in node.value))
 
 
 def _common(types: Iterable[Type]) -> Type:
@@ -66,7 +67,7 @@ def _joined(a: Type, b: Type) -> Type:
 
 def _misfit(wanted: Type, node: Node) -> Node | None:
     """The part of a value that does not fit."""
-    if wanted == ANY or (isinstance(node, Scalar) and isinstance(node.value, str) and "$" in node.value):
+    if wanted == ANY or (isinstance(node, Scalar) and (node.value is BROKEN or (isinstance(node.value, str) and "$" in node.value))):
         return None
     if isinstance(wanted, tuple):
         if not isinstance(node, Sequence):
@@ -94,10 +95,4 @@ def _repair(node: Node, wanted: Type) -> str | None:
         return None
     if item == TRUTH and node.value.lower() in ("yes", "no", "on", "off"):
         return f"write `{'true' if node.value.lower() in ('yes', 'on') else 'false'}`"
-    if item not in (INTEGER, NUMBER):
-        return None
-    try:
-        float(node.value)
-    except ValueError:
-        return None
-    return f"delete the quotes: {node.value}"
+    return without_quotes(node) if item in (INTEGER, NUMBER) else None

@@ -20,12 +20,13 @@ from specbuilder.graph.graph import TypedGraph
 from specbuilder.graph.promises import check_forms
 from specbuilder.graph.variables import Variables
 from specbuilder.language.document import OPTION
-from specbuilder.language.settings import TRANSFORM_LISTS, DataSettings, Settings, TrainSettings
+from specbuilder.language.settings import TRANSFORM_LISTS, DataSettings, Settings, Statistics, TrainSettings
 from specbuilder.language.tree import DataTree, Entry, SpecTree, TrainTree, Use
 from specbuilder.language.uses import finish, report_problems
 from specbuilder.language.values import Undefined, key_at, resolve, span_at, text_at
 from specbuilder.plan.binding import bind_names, match
 from specbuilder.plan.durations import in_steps, parse_duration
+from specbuilder.plan.limits import limits
 from specbuilder.plan.plan import STREAMS, Length, Origin, Pipeline, Plan, Seeds, span_of
 from specbuilder.plan.schedule import DurationProblem, check_durations, schedule_steps
 from specbuilder.plan.splits import SplitProblem, split_counts
@@ -162,8 +163,8 @@ class _Maker:
     diagnostics: Diagnostics
     facts: DataFacts | None
     own_data: bool
-    is_other_dtype: bool = False
-    """Whether an input is declared with another dtype than the data has, so that nothing can be said of what the model gives."""
+    is_unlike_data: bool = False
+    """Whether an input is declared with another dtype than the data has, or for one batch size, so that nothing can be said of what the model gives."""
 
     def plan(self) -> Plan | None:
         data = _settings(DataSettings, self.data.settings, "data", self.data.span, self.variables, self.diagnostics)
@@ -178,6 +179,7 @@ class _Maker:
         metrics = self._metrics()
         seeds = _seeds(train, self.train, self.diagnostics) if train is not None else None
         timing = train is not None and _evaluate_is_right(train, self.train, self.diagnostics)
+        is_trainable = self._is_trainable()
         timing &= schedule is not None and _durations_are_right(schedule, self._lone("schedule"), self.diagnostics)
         facts = self._facts(data, dataset) if data is not None and (dataset is not None or self.own_data) else None
         if data is None or facts is None:
@@ -189,12 +191,15 @@ class _Maker:
             return None
         pipeline = Pipeline(feature=self._transformed(facts, bound), **{name: tuple(kinds) for name, kinds in transforms.items()})  # type: ignore[arg-type]
         sizes = self._fit(facts, bound, pipeline)
+        is_usable = self._limits_hold(facts, bound)
+        is_usable &= sizes is None or self._statistics_fit(data, facts, pipeline)
+        is_usable &= length is None or self._batches_work(data, facts, length, sizes or {})
         target, output = self._target(facts, bound), self._output()
         types = self._loss_types(loss, facts, target, output, sizes) if loss and target and output else None
         is_judged = types is not None and self._metrics_fit(metrics, types)
         if train is None or seeds is None or optimizer is None or schedule is None or loss is None or length is None or sizes is None:
             return None
-        if target is None or output is None or types is None or not is_judged:
+        if target is None or output is None or types is None or not (is_judged and is_usable and is_trainable):
             return None
         return Plan(
             name=self.tree.name,
@@ -249,6 +254,21 @@ class _Maker:
         every = [f"data.{name}" for name in (*fields_of(DataSettings), *TRANSFORM_LISTS)]
         every += [f"train.{name}" for name in (*fields_of(TrainSettings), "loss", "optimizer", "schedule", "metrics")]
         return {path: _origin(written.get(path)) for path in every}
+
+    def _is_trainable(self) -> bool:
+        """Whether the network has a parameter that moves."""
+        owned = [(node, name) for node in self.graph.nodes for name in node.owned]
+        if any(name not in node.frozen for node, name in owned):
+            return True
+        if owned:
+            message, help = (
+                "every parameter of the network is frozen, so there is nothing to train",
+                "delete `freeze` where something is to be learnt",
+            )
+        else:
+            message, help = "the network has no parameters, so there is nothing to train", "add a layer that learns, such as `linear`"
+        self.diagnostics.error("SB0712", message, self.train.span, help=help)
+        return False
 
     # Data meets model ------------------------------------------------------------------------------------------------
 
@@ -308,8 +328,10 @@ class _Maker:
 
     def _target(self, facts: DataFacts, bound: Mapping[str, str]) -> str | None:
         left = [name for name in facts.features if name not in bound.values()]
-        if len(left) == 1:
-            return left[0]
+        # Beside the feature that the data calls its target, others may be there for nothing.
+        named = [name for name in left if facts.features[name].is_target]
+        if 1 in (len(left), len(named)):
+            return left[0] if len(left) == 1 else named[0]
         span = loss.span if (loss := self._lone("loss")) else self.train.span
         if not left:
             self.diagnostics.error("SB0703", "the data has no feature left to compare with: all are inputs of the model", span)
@@ -362,7 +384,7 @@ class _Maker:
         self, name: str, wanted: TensorType, feature: str, raw: TensorType, given: TensorType, problem: str, changed: Use | None, route: str
     ) -> None:
         """Blames the transform that changed the type where the data itself would fit, else the declared input."""
-        self.is_other_dtype |= wanted.dtype != given.dtype
+        self.is_unlike_data |= wanted.dtype != given.dtype or any(isinstance(batch, int) for batch in wanted.shape[:1])
         span = next(written.type_span for written in self.tree.model.inputs if written.name == name)
         if changed is not None and match(wanted, raw, {}) is None:
             message = f"`{name}` wants {wanted}, but in {route} `{changed.title}` leaves {given}: {problem}"
@@ -372,6 +394,45 @@ class _Maker:
         through = f" in {route}" if changed is not None else ""
         help = f"declare `{name}: {given}`" if changed is None else None
         self.diagnostics.error("SB0704", f"`{name}` wants {wanted}, but the data gives `{feature}` {given}{through}: {problem}", span, help=help)
+
+    def _statistics_fit(self, data: DataSettings, facts: DataFacts, pipeline: Pipeline) -> bool:
+        """Whether `normalize` can be done: to floating-point numbers, with as many statistics as there are channels."""
+        if data.normalize == "none":
+            return True
+        entry = self.data.settings["normalize"]
+        raw = facts.features[pipeline.feature].type
+        transformed = self._transform(raw, ("prepare",))
+        assert transformed is not None, "what cannot be transformed was refused before"
+        type, _ = transformed
+        if not is_floating(type.dtype):
+            self.diagnostics.error("SB0711", f"`normalize` wants floating-point numbers, but `{pipeline.feature}` is {type}", entry.key)
+            return False
+        if not isinstance(data.normalize, Statistics):
+            return True
+        channels = type.shape[1] if type.rank > 1 else 1
+        is_right = True
+        for name in ("mean", "std"):
+            given = getattr(data.normalize, name)
+            if isinstance(given, tuple) and not equal(channels, len(given)):
+                wanted = "1 channel" if channels == 1 else f"{channels} channels"
+                message = f"`{name}` has {len(given)} number{'' if len(given) == 1 else 's'}, but `{pipeline.feature}` {type} has {wanted}"
+                help = "write one number for each channel, or a single one for all"
+                self.diagnostics.error("SB0711", message, span_at(entry.node, (name,)), help=help)
+                is_right = False
+        return is_right
+
+    def _limits_hold(self, facts: DataFacts, bound: Mapping[str, str]) -> bool:
+        """Whether the numbers that the data states are numbers that the inputs take."""
+        is_right = True
+        for name, limit in limits(self.graph).items():
+            feature = facts.features[bound[name]]
+            if feature.classes is not None and feature.classes > limit.below:
+                stated = self.data.dataset.fields.get("classes") if self.data.dataset is not None else None
+                span = key_at(stated.node, bound[name]) if stated is not None else self._dataset_span()
+                message = f"`{bound[name]}` has the values 0 to {feature.classes - 1}, but {limit}"
+                self.diagnostics.error("SB0706", message, span, related=(Related(span=limit.node.span, message="taken here"),))
+                is_right = False
+        return is_right
 
     def _transform(self, type: TensorType, lists: Collection[str]) -> tuple[TensorType, Use | None] | None:
         """The type after the transforms of these lists, and the last of them that changed it."""
@@ -410,7 +471,7 @@ class _Maker:
         assert use is not None
         feature = facts.features[target]
         judged = self.graph.output_types[output]
-        if self.is_other_dtype or (sizes is None and any(isinstance(dim, Poly) for dim in judged.shape[1:])):
+        if self.is_unlike_data or (sizes is None and any(isinstance(dim, Poly) for dim in judged.shape[1:])):
             return None  # what the model gives depends on data that does not fit
         judged = TensorType(judged.dtype, tuple(substitute(dim, dict(sizes or {})) for dim in judged.shape))
         try:
@@ -481,8 +542,6 @@ class _Maker:
             help = f"at most `batch_size: {parts['train']}`, or no `drop_last`"
             self.diagnostics.error("SB0709", message, self.data.settings["batch_size"].span, help=help)
             return None
-        if 1 in (last_batch, data.batch_size) and not self._trains_on_one(data, parts["train"]):
-            return None
         every = parse_duration(train.evaluate) if train.evaluate is not None else None
         default = span.steps_per_epoch if train.steps is None else max(1, round(span.steps * 0.05))
         try:
@@ -499,33 +558,57 @@ class _Maker:
             schedule=steps,
         )
 
-    def _trains_on_one(self, data: DataSettings, samples: int) -> bool:
-        """Whether every node can train on a batch of one sample, where there will be one: batch norm cannot, with one value for each channel."""
+    def _batches_work(self, data: DataSettings, facts: DataFacts, length: Length, sizes: Mapping[str, Dim]) -> bool:
+        """Whether the model takes batches of all sizes that there will be. Batch norm cannot train on one sample, with one value for each channel."""
         batch = batch_symbol(self.graph)
         if batch is None:
             return True
-        for node in self.graph.nodes:
-            try:
-                node.kind.infer(*(_for_one_sample(type, batch) for type in node.types))
-            except Refusal as refusal:
-                which = "every batch" if data.batch_size == 1 else f"the last batch of an epoch, {samples} samples in batches of {data.batch_size},"
-                help = "take a larger `batch_size`" if data.batch_size == 1 else "write `drop_last: true`, or take another `batch_size`"
-                self.diagnostics.error("SB0710", f"{which} has one sample: {refusal.message}", self.data.settings["batch_size"].span, help=help)
-                return False
+        for part, count in length.parts.items():
+            size = facts.batch_sizes.get(part, data.batch_size)
+            is_whole = part == "train" and data.drop_last
+            for rows in {min(size, count), size if is_whole else count % size or size}:
+                problem = self._problem_with(rows, batch, sizes, is_training=part == "train")
+                if problem is not None:
+                    message = f"{_which_batch(part, rows, count, size)} has {_samples(rows)}: {problem}"
+                    help = "take a larger `batch_size`" if rows == size else "take another `batch_size`"
+                    if rows != size and part == "train":
+                        help = "write `drop_last: true`, or take another `batch_size`"
+                    self.diagnostics.error("SB0710", message, self.data.settings["batch_size"].span, help=help)
+                    return False
         return True
 
-
-def _for_one_sample(type: TensorType | tuple[TensorType, ...] | None, batch: str) -> TensorType | tuple[TensorType, ...] | None:
-    """The type for a batch of one."""
-    if type is None:
+    def _problem_with(self, rows: int, batch: str, sizes: Mapping[str, Dim], *, is_training: bool) -> str | None:
+        """Why a batch of so many samples cannot be computed."""
+        known = {**sizes, batch: rows}
+        for node in self.graph.nodes if rows == 1 else ():
+            try:
+                node.kind.infer(*(_with_sizes(type, known) for type in node.types))
+            except Refusal as refusal:
+                if is_training or not refusal.in_training_only:
+                    return refusal.message
+        for requirement in self.graph.requirements:
+            value = substitute(requirement.dim, known)
+            if isinstance(value, int) and value < requirement.minimum:
+                return f"the model needs {requirement}"
         return None
+
+
+def _which_batch(part: str, rows: int, count: int, size: int) -> str:
+    """What messages call a batch of `rows` samples of a part of `count`."""
+    if rows == size:
+        return "every batch" if part == "train" else f"every batch of `{part}`"
+    return f"the last batch of {'an epoch' if part == 'train' else f'`{part}`'}, {_samples(count)} in batches of {size},"
+
+
+def _samples(count: int) -> str:
+    return "one sample" if count == 1 else f"{count} samples"
+
+
+def _with_sizes(type: TensorType | tuple[TensorType, ...] | None, sizes: Mapping[str, Dim]) -> TensorType | tuple[TensorType, ...] | None:
+    """The type with numbers for symbols."""
     if isinstance(type, tuple):
-        return tuple(_one_sample(each, batch) for each in type)
-    return _one_sample(type, batch)
-
-
-def _one_sample(type: TensorType, batch: str) -> TensorType:
-    return TensorType(type.dtype, tuple(substitute(dim, {batch: 1}) for dim in type.shape))
+        return tuple(TensorType(each.dtype, tuple(substitute(dim, dict(sizes)) for dim in each.shape)) for each in type)
+    return None if type is None else TensorType(type.dtype, tuple(substitute(dim, dict(sizes)) for dim in type.shape))
 
 
 def _loss_help(judged: TensorType, target: str, feature: Feature) -> str | None:

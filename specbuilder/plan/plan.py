@@ -84,6 +84,7 @@ class Plan(Record):
                 **{name: _plain(getattr(self.data, name)) for name in fields_of(DataSettings)},
                 "parts": dict(self.facts.parts) if self.facts else None,
                 "fingerprint": self.facts.fingerprint if self.facts else None,
+                "is_made_up": self.facts.is_made_up if self.facts else None,
                 "features": {name: str(feature.type) for name, feature in self.facts.features.items()} if self.facts else None,
                 "prepare": [_kind(kind) for kind in self.pipeline.prepare],
                 "augment": [_kind(kind) for kind in self.pipeline.augment],

@@ -23,15 +23,6 @@ def large(number: float) -> str:
     return f"{number:,.0f} P"
 
 
-def size(bytes: float) -> str:
-    """`10.4 MiB`."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if abs(bytes) < 1024:
-            return f"{bytes:.0f} {unit}" if unit == "B" else f"{bytes:.1f} {unit}"
-        bytes /= 1024
-    return f"{bytes:.1f} TiB"
-
-
 def duration(seconds: float) -> str:
     """`0.8 s`, `45 s`, `3 min 20 s`, `2 h 5 min`."""
     if seconds < 10:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,15 @@ def header(plan: Plan, parameters: int, folder: Path, decisions: Mapping[str, An
     assert length is not None and facts is not None
     parts = ", ".join(f"{number:,} {part}" for part, number in length.parts.items())
     bound = ", ".join(f"{name} <- {feature}" if name != feature else name for name, feature in plan.bindings.items())
-    epochs = f"{plan.train.epochs:g} epochs" if plan.train.epochs is not None else f"{length.steps / length.steps_per_epoch:.3g} epochs"
+    epochs = f"{plan.train.epochs:g}" if plan.train.epochs is not None else f"{length.steps / length.steps_per_epoch:.3g}"
     last = f", last batch {length.last_batch}" if length.last_batch != plan.data.batch_size else ""
     source = plan.dataset.kind if plan.dataset is not None else "own data"
+    if facts.is_made_up:
+        source = f"made-up samples in place of {source}"
     lines = [
         f"{plan.name}  {figures.plural(parameters, 'parameter')}  {folder}",
         f"data       {source}: {parts}; inputs {bound}; target {plan.target}",
-        f"plan       {length.steps:,} steps, {epochs} of {length.steps_per_epoch:,}, batch {plan.data.batch_size}{last}",
+        f"plan       {figures.plural(length.steps, 'step')}, {epochs} epoch{'' if epochs == '1' else 's'} of {length.steps_per_epoch:,}, batch {plan.data.batch_size}{last}",
     ]
     shown = ("device", "precision", "compile")
     lines += [f"{name:<10} {decisions[name]['value']} ({decisions[name]['reason']})" for name in shown]
@@ -45,11 +47,12 @@ def _figure(name: str, value: Any) -> str:
     return f"{value:.2%}" if name.endswith("accuracy") else f"{value:.4f}"
 
 
-def ending(folder: Path, state: str, metrics: Mapping[str, float], seconds: float, class_name: str) -> list[str]:
+def ending(folder: Path, state: str, metrics: Mapping[str, float], seconds: float, class_name: str, notes: Sequence[str] = ()) -> list[str]:
     """What came of it, where it is, and the lines that load it without specbuilder."""
     lines = (
         [f"result     {', '.join(f'{name} {_figure(name, value)}' for name, value in metrics.items())} (weights of the last step)"] if metrics else []
     )
+    lines += [f"{'note':<10} {note}" for note in notes]
     lines += [f"{state:<10} in {figures.duration(seconds)}; folder {folder}"]
     if state == "interrupted":
         lines += ["           the weights so far are in weights.safetensors; going on from here (`resume`) is not there yet"]

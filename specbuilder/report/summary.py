@@ -1,13 +1,14 @@
 """The summary of a network as text: one line a node, then the sums.
 
-Parts (blocks, lists) have a line with their sums, and what is in them stands indented below. Copies that are alike are one line, and below it one of them.
+Parts (blocks, lists) have a line with their sums, and what is in them stands indented below. Copies that are alike are one line; what is in copies is
+shown once, however their sizes differ.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from specbuilder.graph.count import Report, Row
+from specbuilder.graph.count import Report, Row, size
 from specbuilder.graph.graph import GraphNode, Item, Part, Path, TypedGraph, Value
 from specbuilder.records import Record
 from specbuilder.report import figures
@@ -18,19 +19,17 @@ def summary(graph: TypedGraph, report: Report, width: int) -> str:
     """Nodes with their output types, parameters and FLOPs; inputs, outputs, what sizes must meet, the sums. At most `width` columns."""
     inputs = [(name, "input", str(type), "", "") for name, type in graph.input_types.items()]
     entries = _Entries(dict(zip(graph.nodes, report.rows, strict=True))).all(graph.items, ())
-    nodes = [line for entry in entries for line in _lines(entry, "")]
+    nodes = _lines(entries, "")
     heads = ("node", "kind", "output", "parameters", "FLOPs")
     lines = [graph.name + (f": {graph.description}" if graph.description else ""), "", *table([heads, *inputs, *nodes], width)]
     roles = ", ".join(f"{figures.count(number)} {role}" for role, number in report.parameters_by_role.items())
     lines += ["", f"outputs     {', '.join(f'{name} {type}' for name, type in graph.output_types.items())}"]
-    lines += [
-        f"parameters  {figures.count(report.parameters)}{f' ({roles})' if len(report.parameters_by_role) > 1 else ''}, {figures.size(report.bytes)}"
-    ]
+    lines += [f"parameters  {figures.count(report.parameters)}{f' ({roles})' if len(report.parameters_by_role) > 1 else ''}, {size(report.bytes)}"]
     if report.buffers:
         lines += [f"buffers     {figures.count(report.buffers)}"]
     lines += [f"FLOPs       {_flops(report.flops) or '0'} forward, for one sample"]
     if any(_has_copies(entry) for entry in entries):
-        lines += ["copies      a line with (n x) is the sum of n copies, and below it stands one of them"]
+        lines += ["copies      a line with (n x) is the sum of n copies; what is in a copy is shown once"]
     if graph.requirements:
         lines += [f"needs       {', '.join(map(str, graph.requirements))}"]
     return "\n".join(lines)
@@ -40,7 +39,9 @@ def summary(graph: TypedGraph, report: Report, width: int) -> str:
 
 
 class _Entry(Record):
-    """One line, and what stands below it. `path` leads there from what is around it; `content` is equal for entries that say the same at other places."""
+    """One line, and what stands below it. `path` leads there from what is around it; `content` is equal for entries that say the same at other places,
+    `form` for those that differ in sizes alone.
+    """
 
     path: Path
     kind: str
@@ -48,6 +49,7 @@ class _Entry(Record):
     parameters: int
     flops: Dim
     content: int
+    form: int
     inner: tuple[_Entry, ...] = ()
     copies: int = 1
 
@@ -65,7 +67,7 @@ class _Entries:
 
     def __init__(self, rows: Mapping[GraphNode, Row]) -> None:
         self.rows = rows
-        self.contents: dict[object, int] = {}
+        self.numbers: dict[object, int] = {}
 
     def all(self, items: Sequence[Item], around: Path) -> tuple[_Entry, ...]:
         return tuple(_folded([self.one(item, around) for item in items]))
@@ -80,8 +82,12 @@ class _Entries:
         return self.entry(path, item.block or "", _output(item), parameters, flops, inner)
 
     def entry(self, path: Path, kind: str, output: str, parameters: int, flops: Dim, inner: tuple[_Entry, ...]) -> _Entry:
-        content = (kind, output, parameters, flops, *[(each.path, each.copies, each.content) for each in inner])
-        return _Entry(path, kind, output, parameters, flops, self.contents.setdefault(content, len(self.contents)), inner)
+        content = self.number((kind, output, parameters, flops, *[(each.path, each.copies, each.content) for each in inner]))
+        form = self.number((kind, *[(each.path, each.form) for each in inner]))
+        return _Entry(path, kind, output, parameters, flops, content, form, inner)
+
+    def number(self, said: object) -> int:
+        return self.numbers.setdefault(said, len(self.numbers))
 
 
 def _output(part: Part) -> str:
@@ -110,11 +116,18 @@ def _follows(before: _Entry, entry: _Entry) -> bool:
     return isinstance(last, int) and entry.path == (*start, last + 1)
 
 
-def _lines(entry: _Entry, indent: str) -> list[tuple[str, str, str, str, str]]:
-    parameters, flops = entry.parameters * entry.copies, entry.flops * entry.copies
-    lines = [(indent + entry.name, entry.kind, entry.output, figures.count(parameters) if parameters else "", _flops(flops))]
-    for inner in entry.inner:
-        lines += _lines(inner, indent + "  ")
+def _lines(entries: Sequence[_Entry], indent: str) -> list[tuple[str, str, str, str, str]]:
+    """Entries as rows. What is in copies of one form is shown once."""
+    lines: list[tuple[str, str, str, str, str]] = []
+    shown: set[object] = set()
+    for entry in entries:
+        parameters, flops = entry.parameters * entry.copies, entry.flops * entry.copies
+        lines.append((indent + entry.name, entry.kind, entry.output, figures.count(parameters) if parameters else "", _flops(flops)))
+        *start, last = entry.path
+        copy = (tuple(start) if isinstance(last, int) else entry.path, entry.form)
+        if entry.inner and copy not in shown:
+            lines += _lines(entry.inner, indent + "  ")
+        shown.add(copy)
     return lines
 
 

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset, IterableDataset, default_collate
 
 from specbuilder.catalogue.contract import Column, Columns
 from specbuilder.catalogue.datasets.arrays import check_finite, check_rows, plain_integers, tensor_of
-from specbuilder.diagnostics import DataError, UsageError
+from specbuilder.diagnostics import DataError, SpecbuilderError, UsageError
 from specbuilder.plan.splits import split_counts
 from specbuilder.shapes import TensorType, is_floating, is_integer, symbol
 from specbuilder.training.expected import Expected
@@ -128,9 +128,15 @@ def _collated(dataset: Any, part: str) -> Any:
     try:
         return default_collate(samples)
     except (TypeError, RuntimeError, KeyError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        help = "let each sample be numbers of one shape; make tensors of images in the Dataset itself"
-        raise DataError.of("SB0809", f"the samples of `{part}` cannot be stacked: {reason}", help=help) from error
+        raise unstackable(part, error) from error
+
+
+def unstackable(part: str, error: Exception) -> SpecbuilderError:
+    """What torch says of samples that do not make a batch."""
+    # From a worker process the message comes with the traceback in front.
+    reason = " ".join(str(error).strip().splitlines()[-1].split()).removeprefix(f"{type(error).__name__}: ")
+    help = "let each sample be numbers of one shape; make tensors of images in the Dataset itself"
+    return DataError.of("SB0809", f"the samples of `{part}` cannot be stacked: {reason}", help=help)
 
 
 def as_tensor(values: Any, what: str) -> Tensor:
@@ -138,10 +144,12 @@ def as_tensor(values: Any, what: str) -> Tensor:
     if isinstance(values, Tensor):
         if values.layout is not torch.strided or values.is_quantized:
             raise DataError.of("SB0809", f"{what} is no plain tensor", help="use `.to_dense()` or `.dequantize()`")
+        if values.is_meta:
+            raise DataError.of("SB0809", f"{what} is on the device `meta`, where tensors have no numbers")
         return plain_integers(values.detach().cpu(), what)
     if isinstance(values, (list, tuple)) and values and all(isinstance(value, Tensor) for value in values):
         try:
-            return plain_integers(torch.stack(list(values)).detach().cpu(), what)
+            return as_tensor(torch.stack(list(values)), what)
         except RuntimeError:
             raise DataError.of("SB0809", f"{what}: its samples differ in shape") from None
     try:

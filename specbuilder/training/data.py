@@ -39,7 +39,7 @@ def gather(spec: Checked, own: Mapping[str, Any], *, synthetic: bool = False) ->
     if synthetic:
         features, counts = stand_in(expected)
         parts = make_up(features, counts)
-        return parts, DataFacts(features=features, parts=counts, fingerprint=f"synthetic {fingerprint(parts)}")
+        return parts, DataFacts(features=features, parts=counts, fingerprint=f"synthetic {fingerprint(parts)}", is_made_up=True)
     return _opened(expected)
 
 
@@ -77,6 +77,7 @@ def _own(own: Mapping[str, Any], expected: Expected) -> tuple[Parts, DataFacts]:
         features={name: Feature(type=type, is_target=name in targets) for name, type in types.items()},
         parts={part: size(columns) for part, columns in parts.items()},
         fingerprint=fingerprint(whole) if len(whole) == len(parts) else None,
+        batch_sizes={part: columns.batch_size for part, columns in parts.items() if isinstance(columns, Loaded)},
     )
     return parts, facts
 

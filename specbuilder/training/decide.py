@@ -7,13 +7,17 @@ Nothing here may change what is computed beyond the rounding that the spec allow
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 
-from specbuilder.diagnostics import ResourceError
+from specbuilder.diagnostics import ResourceError, UsageError, did_you_mean
+
+_DEVICES = ("cpu", "cuda", "mps")
+_DEVICE = re.compile(rf"auto|({'|'.join(_DEVICES)})(:\d{{1,9}})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +29,8 @@ class Machine:
     mps: bool
     cpu_threads: int
     device_name: str = ""
+    cuda_devices: int = 1
+    """How many there are, where `cuda` says that there are any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +69,24 @@ class Decisions:
         return {**{name: {"value": decision.value, "reason": decision.reason} for name, decision in chosen.items()}, "versions": versions}
 
 
+def device_named(device: object, default: str) -> str:
+    """A device as `Wishes` names it: from a text, a torch.device, or None, which is the default. Raises `UsageError` for what is none."""
+    if device is None:
+        return default
+    name = str(device)
+    if not isinstance(device, (str, torch.device)) or not _DEVICE.fullmatch(name):
+        help = did_you_mean(name, ("auto", *_DEVICES)) or f"the devices are {', '.join(_DEVICES)}, and `auto` takes the best of them"
+        raise UsageError.of("SB0602", f"there is no device called `{name}`", help=help)
+    return name
+
+
 def look() -> Machine:
     """The facts of this machine."""
     cuda = torch.cuda.is_available()
     return Machine(
         cuda=cuda,
         cuda_bf16=cuda and torch.cuda.is_bf16_supported(),
+        cuda_devices=torch.cuda.device_count(),
         mps=torch.backends.mps.is_available(),
         cpu_threads=torch.get_num_threads(),
         device_name=torch.cuda.get_device_name() if cuda else platform.processor() or platform.machine(),
@@ -91,14 +109,15 @@ def decide(wishes: Wishes, machine: Machine) -> Decisions:
 
 def _device(wishes: Wishes, machine: Machine) -> Decision:
     if wishes.device != "auto":
-        kind = wishes.device.split(":")[0]
+        kind, _, index = wishes.device.partition(":")
         present = {"cpu": True, "cuda": machine.cuda, "mps": machine.mps}
-        if kind not in present:
-            raise ResourceError.of("SB0602", f"there is no device called `{wishes.device}`; the devices are cpu, cuda, mps")
+        help = "leave out --device, or use --device cpu"
         if not present[kind]:
-            raise ResourceError.of(
-                "SB0602", f"this machine has no `{kind}` device that torch can use", help="leave out --device, or use --device cpu"
-            )
+            raise ResourceError.of("SB0602", f"this machine has no `{kind}` device that torch can use", help=help)
+        devices = machine.cuda_devices if kind == "cuda" else 1
+        if index and int(index) >= devices:
+            there = f"`{kind}`" if devices == 1 else f"`{kind}:0` to `{kind}:{devices - 1}`"
+            raise ResourceError.of("SB0602", f"this machine has no `{wishes.device}`; it has {there}", help=help)
         return Decision(wishes.device, "asked for")
     if machine.cuda:
         return Decision("cuda", f"a CUDA device is there: {machine.device_name}")

@@ -21,6 +21,7 @@ from specbuilder.language.settings import DataSettings
 from specbuilder.language.tree import SpecTree
 from specbuilder.language.values import resolve
 from specbuilder.plan.binding import bind_names
+from specbuilder.plan.limits import limits
 from specbuilder.plan.make import make_kind
 from specbuilder.plan.plan import Plan
 from specbuilder.shapes import Dim, Poly, TensorType, is_floating, is_integer, parse_type, substitute, symbol
@@ -177,16 +178,9 @@ def _counted(expected: Expected, name: str, feature: Feature) -> Feature:
     """With no more classes than an embedding that reads the feature has vectors."""
     if feature.classes is not None or not is_integer(feature.type.dtype):
         return feature
-    readers = [input for input in expected.inputs if expected.feature_of(input) == name or len(expected.inputs) == 1]
-    values = {value for value in expected.graph.inputs if str(value.path[0]) in readers}
-    tables = [
-        parameter.shape[0]
-        for node in expected.graph.nodes
-        if values & set(node.arriving())
-        for parameter in node.parameters.values()
-        if parameter.role == "embedding"
-    ]
-    return Feature(type=feature.type, classes=min(tables) if tables else None, is_target=feature.is_target)
+    bounds = limits(expected.graph)
+    found = [bounds[input].below for input in bounds if expected.feature_of(input) == name or len(expected.inputs) == 1]
+    return Feature(type=feature.type, classes=min(found) if found else None, is_target=feature.is_target)
 
 
 def _samples(expected: Expected, part: str, count: int | None) -> int:

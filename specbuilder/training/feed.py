@@ -48,7 +48,7 @@ class Normalization:
     std: Tensor
 
     def __call__(self, x: Tensor) -> Tensor:
-        return (x - self.mean) / self.std
+        return ((x - self.mean) / self.std).to(x.dtype)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

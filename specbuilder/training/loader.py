@@ -6,9 +6,11 @@ running number of a sample within its epoch, since a loader does not tell which 
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -19,12 +21,12 @@ from specbuilder.catalogue.contract import Column
 from specbuilder.catalogue.datasets.arrays import check_rows
 from specbuilder.diagnostics import DataError, UsageError
 from specbuilder.shapes import TensorType
-from specbuilder.training.columns import as_tensor, by_feature, fit, type_of
+from specbuilder.training.columns import as_tensor, by_feature, fit, type_of, unstackable
 from specbuilder.training.expected import Expected
 from specbuilder.training.feed import Batch, Route
 
 Check = Callable[[Tensor, int], None]
-"""Refuses targets that the loss cannot take; the number is that of the first sample."""
+"""Refuses numbers that the loss or an input cannot take; the number is that of the first sample."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,7 @@ class Loaded:
     """Of its first batch, and so of all."""
     count: int
     """Samples of an epoch."""
+    batch_size: int
 
     def __len__(self) -> int:
         return self.count
@@ -45,7 +48,7 @@ class Loaded:
     def batches(self) -> Iterator[dict[str, Tensor]]:
         """The batches of one pass, checked, widened, by feature."""
         number = 0
-        for raw in self.loader:
+        for raw in _drawn(self.loader, self.part):
             batch = _named(raw, self.expected, self.part)
             number += 1
             for name, wanted in self.types.items():
@@ -73,7 +76,7 @@ def loaded(loader: DataLoader[Any], expected: Expected, part: str) -> Loaded:
     if part == "train":
         _check_agreement(loader, batch_size, count, expected)
     with _apart(loader):
-        first = next(iter(loader), None)
+        first = next(_drawn(loader, part), None)
     if first is None:
         raise DataError.of("SB0810", f"the loader of `{part}` gave 0 batches, but its length is {len(loader)}")
     batch = _named(first, expected, part)
@@ -81,7 +84,31 @@ def loaded(loader: DataLoader[Any], expected: Expected, part: str) -> Loaded:
     if rows != min(batch_size, count):
         raise DataError.of("SB0810", f"the first batch of the loader of `{part}` has {rows} samples, but its batch size is {batch_size}")
     types = {name: type_of(Column(tensor)) for name, tensor in batch.items()}
-    return Loaded(loader=loader, expected=expected, part=part, types=types, count=count)
+    return Loaded(loader=loader, expected=expected, part=part, types=types, count=count, batch_size=batch_size)
+
+
+def _drawn(loader: DataLoader[Any], part: str) -> Iterator[Any]:
+    """The raw batches of one pass. Samples that do not stack are a `DataError`; what else the caller's own code raises is the caller's."""
+    batches = iter(loader)
+    while True:
+        try:
+            raw = next(batches)
+        except StopIteration:
+            return
+        except (TypeError, RuntimeError, KeyError, ValueError) as error:
+            if _is_of_collate(error):
+                raise unstackable(part, error) from error
+            raise
+        yield raw
+
+
+def _is_of_collate(error: Exception) -> bool:
+    """Whether torch's own stacking raised it, here or in a worker process, whose traceback is in the message."""
+    frames = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return frames[-1].endswith(_COLLATE) or _COLLATE in str(error)
+
+
+_COLLATE = "torch/utils/data/_utils/collate.py"
 
 
 def _named(raw: Any, expected: Expected, part: str) -> dict[str, Tensor]:
@@ -155,12 +182,12 @@ class LoaderFeed:
         *,
         seed_of: Callable[[str], int],
         device: torch.device,
-        check: Check | None = None,
+        checks: Mapping[str, Check] = MappingProxyType({}),
         memory_format: torch.memory_format = torch.contiguous_format,
     ) -> None:
         self.count = loaded.count
         self.loaded, self.features, self.route = loaded, tuple(features), route
-        self.seed_of, self.device, self.check, self.memory_format = seed_of, device, check, memory_format
+        self.seed_of, self.device, self.checks, self.memory_format = seed_of, device, checks, memory_format
 
     @property
     def batches(self) -> int:
@@ -172,8 +199,8 @@ class LoaderFeed:
         seen = 0
         for batch in self.loaded.batches():
             target = batch[self.features[-1]]
-            if self.check is not None:
-                self.check(target, seen)
+            for name, check in self.checks.items():
+                check(batch[name], seen)
             indices = torch.arange(seen, seen + len(target), device=self.device)
             seen += len(target)
             yield tuple(self._tensor(name, batch[name], indices, epoch) for name in self.features)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import nan
 from time import monotonic
 from typing import Any, Protocol
 
@@ -18,7 +19,7 @@ from specbuilder.catalogue.contract import Metric, Schedule
 from specbuilder.diagnostics import RunError
 from specbuilder.plan.plan import Length
 from specbuilder.plan.schedule import factor, is_flat
-from specbuilder.training.evaluate import evaluate
+from specbuilder.training.evaluate import Weighing, evaluate
 from specbuilder.training.feed import Batches
 from specbuilder.training.journal import Journal
 from specbuilder.training.step import Context, Objective, Step
@@ -46,6 +47,8 @@ class State:
     loss_sum: Tensor = field(default_factory=lambda: torch.zeros(()))
     """Of the samples since the last evaluation, on the device."""
     samples: int = 0
+    counted: Tensor | None = None
+    """How many of their targets count, on the device; None: all of them do, and `samples` says it."""
 
 
 @dataclass(slots=True)
@@ -70,13 +73,14 @@ class Course:
     step: Step
     objective: Objective
     context: Context | None
-    is_sum: bool
+    weighing: Weighing
 
 
 def train(state: State, course: Course, journal: Journal, watcher: Watcher, stop: Callable[[], bool]) -> bool:
     """Runs to the end of the plan; False when asked to stop before. Raises `RunError` when the loss is no number any more."""
     length, feed = course.length, course.feeds["train"]
     set_rate = _rates(state.optimizer, course)
+    is_sum = course.weighing.reduction == "sum"
     clock = Clock()
     state.model.train()
     while state.step < length.steps:
@@ -85,7 +89,7 @@ def train(state: State, course: Course, journal: Journal, watcher: Watcher, stop
             if set_rate is not None:
                 set_rate(state.step)
             samples = batch[-1].size(0)
-            course.step(batch, 1 if course.is_sum else samples)
+            course.step(batch, 1 if is_sum else samples)
             state.step += 1
             state.samples += samples
             if state.step % length.evaluate_every == 0 or state.step == length.steps:
@@ -122,7 +126,8 @@ def _rates(optimizer: Optimizer, course: Course) -> Callable[[int], None] | None
 def _look(state: State, course: Course, journal: Journal, watcher: Watcher, clock: Clock) -> None:
     """Reads the training loss, evaluates the shown part, writes a line."""
     length = course.length
-    loss = float(state.loss_sum) / state.samples
+    weight = int(state.counted) if state.counted is not None else state.samples
+    loss = float(state.loss_sum) / weight if weight else nan
     row: dict[str, Any] = {"step": state.step, "epoch": round(state.step / length.steps_per_epoch, 6), "train.loss": loss}
     if not loss == loss or loss in (float("inf"), float("-inf")):
         raise RunError.of(
@@ -131,10 +136,12 @@ def _look(state: State, course: Course, journal: Journal, watcher: Watcher, cloc
     samples = state.samples
     state.loss_sum.zero_()
     state.samples = 0
+    if state.counted is not None:
+        state.counted.zero_()
     training_s = monotonic() - clock.interval_began
     if course.shown is not None:
         found = evaluate(
-            state.model, course.objective, course.feeds[course.shown].epoch(0), course.metrics, context=course.context, is_sum=course.is_sum
+            state.model, course.objective, course.feeds[course.shown].epoch(0), course.metrics, context=course.context, weighing=course.weighing
         )
         row |= {f"{course.shown}.{name}": value for name, value in found.items()}
     row["lr"] = float(state.optimizer.param_groups[0]["lr"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -19,21 +19,24 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from specbuilder.catalogue.contract import Module, Transform
-from specbuilder.diagnostics import DataError, RunError, SpecbuilderError
+from specbuilder.diagnostics import DataError, ResourceError, RunError, SpecbuilderError
 from specbuilder.emit.load import build, load
 from specbuilder.emit.model import Emission
+from specbuilder.graph.count import bytes_of, size
 from specbuilder.graph.graph import TypedGraph
 from specbuilder.language.settings import Statistics
+from specbuilder.plan.limits import limits
 from specbuilder.plan.plan import Plan
 from specbuilder.training import columns as data
 from specbuilder.training.decide import Decisions, Wishes, decide, look
-from specbuilder.training.evaluate import evaluate
-from specbuilder.training.feed import Batches, Feed, Normalization, Route, chunks, fit_normalization, normalization
+from specbuilder.training.evaluate import Weighing, evaluate
+from specbuilder.training.feed import Batch, Batches, Feed, Normalization, Route, chunks, fit_normalization, normalization
 from specbuilder.training.journal import Journal, new_folder, write_json
 from specbuilder.training.loader import Check, Loaded, LoaderFeed
 from specbuilder.training.loop import Course, State, Watcher, train
+from specbuilder.training.memory import PART, disk, memory
 from specbuilder.training.random import key
-from specbuilder.training.step import autocast, make_optimizer, make_step
+from specbuilder.training.step import Add, autocast, make_optimizer, make_step
 
 
 class Host(Watcher, Protocol):
@@ -92,7 +95,7 @@ def execute(
     """Trains to the end of the plan, or until `stop` says so. The run folder tells the state of the run at any moment."""
     host = host or Silent()
     decisions = decide(_wishes(plan, graph, device), look())
-    _check_labels(plan, parts)
+    _check_values(plan, graph, parts)
     cut = data.split(parts, plan.data.split or {}, plan.seeds.of("split"))
     folder = new_folder(root, plan.name)
     _write_texts(folder, texts, plan, decisions)
@@ -103,11 +106,21 @@ def execute(
         with _determinism(plan.train.deterministic), _forked(plan):
             result = _train(plan, graph, cut, texts, decisions, folder, journal, host, stop, began)
     except BaseException as error:
-        journal.status("failed", error=_said(error))
+        if journal.state == "running":
+            _end(journal, error)
         raise
     finally:
         journal.close()
     return result
+
+
+def _end(journal: Journal, error: BaseException) -> None:
+    """Says how the run ended, where there is still room to say it."""
+    with suppress(ResourceError):
+        if isinstance(error, KeyboardInterrupt):
+            journal.status("interrupted", error="stopped at once")
+        else:
+            journal.status("failed", error=_said(error))
 
 
 def _said(error: BaseException) -> str:
@@ -128,12 +141,15 @@ def _train(
 ) -> Result:
     device = torch.device(decisions.device.value)
     memory_format = torch.channels_last if decisions.memory_format.value == "channels_last" else torch.contiguous_format
-    model = build(texts.model, key(plan.seeds.of("init"), "init", 0), device, str(folder / "model.py"))
+    needed = bytes_of(graph)
+    with memory(f"the weights of the network need {size(needed)}"):
+        model = build(texts.model, key(plan.seeds.of("init"), "init", 0), device, str(folder / "model.py"))
     model.to(memory_format=memory_format)  # type: ignore[call-overload]  # torch's stubs know this form for tensors only
     objective = load(texts.objective, "objective", str(folder / "objective.py")).objective
     if decisions.compile.value != "off":
         objective = torch.compile(objective, fullgraph=True, dynamic=False, mode=decisions.compile.value)
-    feeds = _feeds(plan, graph, cut, device, memory_format, folder)
+    with memory(f"the samples are kept on the device {device}"):
+        feeds = _feeds(plan, graph, cut, device, memory_format, folder)
     host.started(folder, plan, decisions)
     optimizer = make_optimizer(
         plan.optimizer.source(),
@@ -142,8 +158,10 @@ def _train(
         lr_as_tensor=device if decisions.compile.value != "off" and device.type == "cuda" else None,
     )
     context = autocast(decisions.precision.value, device)
-    is_sum = getattr(plan.loss, "reduction", "mean") == "sum"
+    weighing = _weighing(plan, cut)
     state = State(model=model, optimizer=optimizer, loss_sum=torch.zeros((), device=device))
+    if weighing.ignored is not None:
+        state.counted = torch.zeros((), dtype=torch.int64, device=device)
     assert plan.length is not None
     course = Course(
         length=plan.length,
@@ -151,18 +169,22 @@ def _train(
         metrics=plan.metrics,
         feeds=feeds,
         shown=next((part for part in ("validation", "test") if part in feeds), None),
-        step=make_step(model, objective, optimizer, state.loss_sum, context=context),
+        step=make_step(model, objective, optimizer, state.loss_sum, context=context, add=_adding(state, weighing)),
         objective=objective,
         context=context,
-        is_sum=is_sum,
+        weighing=weighing,
     )
-    is_whole = train(state, course, journal, host, stop)
+    with memory(f"the weights, their gradients and a batch of {plan.data.batch_size} do not fit", help="try a smaller `batch_size`"):
+        is_whole = train(state, course, journal, host, stop)
     save_weights(model, folder)
     outcome = "finished" if is_whole else "interrupted"
     last = next((part for part in ("test", "validation") if part in feeds), None)
-    final = evaluate(model, objective, feeds[last].epoch(0), plan.metrics, context=context, is_sum=is_sum) if last is not None and is_whole else {}
-    metrics = {f"{last}.{name}": value for name, value in final.items()}
-    journal.status(outcome, step=state.step, steps=plan.length.steps, metrics=metrics)
+    metrics: dict[str, float] = {}
+    if last is not None and is_whole:
+        final = evaluate(model, objective, feeds[last].epoch(0), plan.metrics, context=context, weighing=weighing)
+        metrics = {f"{last}.{name}": value for name, value in final.items()}
+    made_up = {"data": "made up"} if plan.facts is not None and plan.facts.is_made_up else {}
+    journal.status(outcome, step=state.step, steps=plan.length.steps, metrics=metrics, **made_up)
     return Result(folder=folder, state=outcome, steps=state.step, seconds=monotonic() - began, metrics=metrics, model=model)
 
 
@@ -188,8 +210,8 @@ def _feeds(
         transforms = (*pipeline.prepare, *(pipeline.augment if is_train else pipeline.inference))
         route = Route(feature=pipeline.feature, transforms=_streams(transforms), normalization=fitted)
         if isinstance(columns, Loaded):
-            check = _label_check(plan, part)
-            feeds[part] = LoaderFeed(columns, features, route, seed_of=plan.seeds.of, device=device, check=check, memory_format=memory_format)
+            checks = _value_checks(plan, graph, part)
+            feeds[part] = LoaderFeed(columns, features, route, seed_of=plan.seeds.of, device=device, checks=checks, memory_format=memory_format)
             continue
         feeds[part] = Feed(
             columns,
@@ -229,56 +251,94 @@ def _normalization(plan: Plan, columns: data.Part, device: torch.device, folder:
         feature = plan.pipeline.feature
         given = columns.chunks(feature) if isinstance(columns, Loaded) else chunks(columns, feature)
         mean, std = fit_normalization(given, plan.pipeline.prepare)
-    save_file({"mean": mean.contiguous(), "std": std.contiguous()}, folder / "normalization.safetensors")
+    with disk(folder / "normalization.safetensors"):
+        save_file({"mean": mean.contiguous(), "std": std.contiguous()}, folder / "normalization.safetensors")
     return normalization(mean, std, rank, device)
 
 
-def _check_labels(plan: Plan, parts: data.Parts) -> None:
-    """Class numbers outside of what the model scores, found on the CPU before anything runs: a GPU would only abort."""
-    for part, columns in parts.items():
-        check = _label_check(plan, part)
-        if check is not None and not isinstance(columns, Loaded):
-            check(columns[plan.target].data, 0)
+def _weighing(plan: Plan, cut: data.Parts) -> Weighing:
+    """What batches weigh. Targets are counted on the device only where some may be ignored: the others need not pay for it."""
+    ignored = plan.loss.ignored(plan.loss_types[1])
+    is_there = ignored is not None and any(
+        isinstance(columns, Loaded) or bool((columns[plan.target].data == ignored).any()) for columns in cut.values()
+    )
+    return Weighing(reduction=getattr(plan.loss, "reduction", "mean"), ignored=ignored if is_there else None)
 
 
-def _label_check(plan: Plan, part: str) -> Check | None:
-    """Refuses class numbers outside of what the model scores; None where the target has none."""
-    classes = plan.loss.classes(plan.loss_types[0])
-    if not isinstance(classes, int) or plan.loss_types[1].dtype != "int64":
+def _adding(state: State, weighing: Weighing) -> Add | None:
+    """How the loss of a batch is summed up where its targets are counted."""
+    counted = state.counted
+    if counted is None:
         return None
-    ignored = getattr(plan.loss, "ignore_index", None)
 
-    def check(target: Tensor, first: int) -> None:
-        wrong = ((target < 0) | (target >= classes)) & (target != ignored)
+    def add(loss: Tensor, batch: Batch, _: int) -> None:
+        weight = weighing.count(batch[-1])
+        state.loss_sum.add_(weighing.total(loss, weight))
+        counted.add_(weight)
+
+    return add
+
+
+def _check_values(plan: Plan, graph: TypedGraph, parts: data.Parts) -> None:
+    """Class numbers outside of what the model scores, and numbers that an input does not take, found on the CPU before anything runs: a GPU would only
+    abort.
+    """
+    for part, columns in parts.items():
+        if isinstance(columns, Loaded):
+            continue
+        for feature, check in _value_checks(plan, graph, part).items():
+            check(columns[feature].data, 0)
+
+
+def _value_checks(plan: Plan, graph: TypedGraph, part: str) -> dict[str, Check]:
+    """For each feature whose numbers have bounds, what refuses those beyond."""
+    checks: dict[str, Check] = {}
+    for input, limit in limits(graph).items():
+        feature = plan.bindings[input]
+        checks[feature] = _within(limit.below, None, f"`{feature}` of sample {{row}} of the part `{part}` is {{value}}, but {limit}")
+    classes = plan.loss.classes(plan.loss_types[0])
+    if isinstance(classes, int) and plan.loss_types[1].dtype == "int64":
+        said = f"`{plan.target}` of sample {{row}} of the part `{part}` is {{value}}, but the model scores the classes 0 to {classes - 1}"
+        checks[plan.target] = _within(classes, plan.loss.ignored(plan.loss_types[1]), said)
+    return checks
+
+
+def _within(below: int, ignored: int | None, said: str) -> Check:
+    def check(values: Tensor, first: int) -> None:
+        wrong = (values < 0) | (values >= below)
+        if ignored is not None:
+            wrong &= values != ignored
         if bool(wrong.any()):
-            row = first + int(wrong.reshape(len(target), -1).any(1).nonzero()[0])
-            value = int(target[wrong][0])
-            message = f"`{plan.target}` of sample {row} of the part `{part}` is {value}, but the model scores the classes 0 to {classes - 1}"
-            raise DataError.of("SB0805", message)
+            row = first + int(wrong.reshape(len(values), -1).any(1).nonzero()[0])
+            raise DataError.of("SB0805", said.format(row=row, value=int(values[wrong][0])))
 
     return check
 
 
 def save_weights(model: nn.Module, folder: Path) -> None:
-    """`weights.safetensors`: the state dict, contiguous and on the CPU; a tensor that two names share is stored under the first."""
+    """`weights.safetensors`: the state dict, contiguous and on the CPU. A tensor that two names share is stored under both, since `load_state_dict`, by
+    which the folder is used without this package, wants all names.
+    """
     stored: dict[str, Tensor] = {}
     seen: set[int] = set()
     for name, tensor in model.state_dict().items():
-        if tensor.data_ptr() in seen and tensor.numel():
-            continue
-        seen.add(tensor.data_ptr())
-        stored[name] = tensor.detach().contiguous().cpu()
-    save_file(stored, folder / "weights.safetensors")
+        kept = tensor.detach().contiguous().cpu()
+        # safetensors takes no memory twice.
+        stored[name] = kept.clone() if kept.data_ptr() in seen else kept
+        seen.add(kept.data_ptr())
+    beside = folder / f".weights.safetensors{PART}"
+    with disk(beside, sum(tensor.nbytes for tensor in stored.values())):
+        save_file(stored, beside)
+        beside.replace(folder / "weights.safetensors")
 
 
 def _write_texts(folder: Path, texts: Texts, plan: Plan, decisions: Decisions) -> None:
-    (folder / f"spec{texts.spec_suffix}").write_text(texts.spec, encoding="utf-8")
-    for file, text in texts.beside.items():
-        (folder / file).parent.mkdir(exist_ok=True)
-        # As it is, since its digest is kept too.
-        (folder / file).write_bytes(text.encode())
-    (folder / "model.py").write_text(texts.model.text, encoding="utf-8")
-    (folder / "objective.py").write_text(texts.objective, encoding="utf-8")
+    written = {f"spec{texts.spec_suffix}": texts.spec, **texts.beside, "model.py": texts.model.text, "objective.py": texts.objective}
+    for file, text in written.items():
+        with disk(folder / file):
+            (folder / file).parent.mkdir(exist_ok=True)
+            # As it is, since digests of some are kept too.
+            (folder / file).write_bytes(text.encode())
     write_json(folder / "plan.json", plan.as_json())
     write_json(folder / "decisions.json", decisions.as_json())
 

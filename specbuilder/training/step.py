@@ -15,21 +15,19 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from specbuilder.catalogue.contract import Call
-from specbuilder.diagnostics import RunError
 from specbuilder.training.feed import Batch
 
 Objective = Callable[..., tuple[Tensor, Tensor]]
 Step = Callable[[Batch, int], None]
 """Takes a batch and how much its loss weighs."""
+Add = Callable[[Tensor, Batch, int], None]
+"""Adds the loss of a batch, weighed, to what is summed up on the device."""
 Context = Callable[[], AbstractContextManager[Any]]
 
 
 def make_optimizer(call: Call, parameters: Iterable[nn.Parameter], form: str, *, lr_as_tensor: torch.device | None) -> Optimizer:
     """The optimizer of a plan, of all `parameters` but the frozen ones. Under compile the rate is a tensor, so that a new rate is no new program."""
     trained = [parameter for parameter in parameters if parameter.requires_grad]
-    if not trained:
-        message = "every parameter of the network is frozen, so there is nothing to train"
-        raise RunError.of("SB1102", message, help="delete `freeze` where something is to be learnt")
     cls = getattr(torch.optim, call.function.rsplit(".", 1)[-1])
     settings: dict[str, Any] = dict(call.kwargs)
     if lr_as_tensor is not None and "lr" in settings:
@@ -44,10 +42,17 @@ def autocast(precision: str, device: torch.device) -> Context | None:
     return partial(torch.autocast, device.type, dtype=torch.bfloat16) if precision == "bf16" else None
 
 
-def make_step(model: nn.Module, objective: Objective, optimizer: Optimizer, loss_sum: Tensor, *, context: Context | None) -> Step:
-    """The step. Adds the loss of each batch, times its weight, to `loss_sum`."""
+def make_step(
+    model: nn.Module, objective: Objective, optimizer: Optimizer, loss_sum: Tensor, *, context: Context | None, add: Add | None = None
+) -> Step:
+    """The step. Adds the loss of each batch, times its weight, to `loss_sum`, unless `add` does it in another way."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     update = optimizer.step
+
+    def weighed(loss: Tensor, _: Batch, weight: int) -> None:
+        loss_sum.add_(loss, alpha=weight)
+
+    add = add or weighed
 
     def plain(batch: Batch, weight: int) -> None:
         loss, _ = objective(model, *batch)
@@ -55,7 +60,7 @@ def make_step(model: nn.Module, objective: Objective, optimizer: Optimizer, loss
         update()
         for parameter in parameters:
             parameter.grad = None
-        loss_sum.add_(loss.detach(), alpha=weight)
+        add(loss.detach(), batch, weight)
 
     if context is None:
         return plain
@@ -67,6 +72,6 @@ def make_step(model: nn.Module, objective: Objective, optimizer: Optimizer, loss
         update()
         for parameter in parameters:
             parameter.grad = None
-        loss_sum.add_(loss.detach(), alpha=weight)
+        add(loss.detach(), batch, weight)
 
     return in_context

@@ -141,6 +141,7 @@ def test_cifar10_download_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyP
     text = said(Cifar10(root=str(tmp_path / "root"), download=True))
     assert text.startswith(f"error[SB0808]: CIFAR-10 could not be downloaded into {tmp_path}/root: URLError: ")
     assert text.endswith(f"  = help: put the files into {tmp_path}/root/cifar-10-batches-py by hand, or try without them: `--synthetic`")
+    assert not (tmp_path / "root").exists()
 
 
 # arrays --------------------------------------------------------------------------------------------------------------
@@ -239,9 +240,28 @@ def test_a_file_that_ends_early_is_broken(tmp_path: Path) -> None:
     }.items():
         write(tmp_path / name)
         content = (tmp_path / name).read_bytes()
-        for keep in (0, 1, 30, len(content) // 2, len(content) - 1):
+        for keep in (0, 2, 30, len(content) // 2, len(content) - 1):
             (tmp_path / name).write_bytes(content[:keep])
             assert said(Arrays(train=str(tmp_path / name))).startswith(f"error[SB0807]: {tmp_path / name}")
+
+
+@pytest.mark.parametrize(
+    ("keep", "reason"), [(0, "the file is empty"), (4, "the end of the file is missing"), (900, "the end of the file is missing")]
+)
+def test_an_archive_that_is_cut_off_is_no_other_format(keep: int, reason: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, x=np.zeros(1000))
+    path.write_bytes(path.read_bytes()[:keep])
+    assert said(Arrays(train=str(path))) == f"error[SB0807]: {path} is broken: {reason}\n  = help: write or copy it anew"
+
+
+def test_what_is_no_file_of_arrays_is_said_to_be_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "folder.npz").mkdir()
+    help = "write it with `numpy.savez(FILE, image=..., label=...)` or `safetensors.numpy.save_file`"
+    assert said(Arrays(train=str(tmp_path / "folder.npz"))) == f"error[SB0806]: {tmp_path}/folder.npz is a folder, but a file of arrays is wanted"
+    assert said(Arrays(train=str(tmp_path / "arr"))) == (
+        f"error[SB0807]: {tmp_path}/arr: a file of arrays ends with .npz or .safetensors, and this one has no ending\n  = help: {help}"
+    )
 
 
 def test_unknown_suffix(tmp_path: Path) -> None:

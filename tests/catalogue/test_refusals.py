@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from specbuilder.catalogue.contract import Node, Refusal
+from specbuilder.catalogue.explain import explain
 from specbuilder.catalogue.lookup import find
 from specbuilder.shapes import parse_type
 
@@ -270,6 +271,113 @@ def test_losses_say_what_does_not_match(name: str, given: tuple[str, ...], messa
     assert found.message.startswith(message)
     assert (found.help or "").startswith(help or "")
     assert found.port in ("input", "target")
+
+
+CHOICES = [
+    ("where", {}, ("bool[B]", "float32[B]"), "other", None, "`where` wants `other`, a tensor or a number"),
+    ("where", {"input": 1}, ("bool[B]", "float32[B]", "float32[B]"), "input", None, "`where` gets `input` twice: a tensor and the number 1"),
+    ("where", {"other": 300}, ("bool[B]", "uint8[B]"), "other", None, "`where` gives uint8, which cannot hold 300"),
+    ("masked_fill", {"value": 0.5}, ("int64[B]", "bool[B]"), "value", None, "`masked_fill` cannot put 0.5 into a tensor of int64"),
+    ("lt", {"other": 0}, ("complex64[B]",), None, None, "`lt` wants numbers that can be compared, but complex64 arrives"),
+    ("pow", {"exponent": 2}, ("float32[B]", "float32[B]"), "exponent", None, "`pow` gets its other operand twice: a tensor and the number 2"),
+    ("floor_divide", {"other": 2}, ("bool[B]",), None, None, "`floor_divide` wants whole or floating-point numbers, but bool arrives"),
+    ("clamp", {"min": 1, "max": 0}, ("float32[B]",), "min", None, "`clamp` wants `min` no larger than `max`, but 1 is larger than 0"),
+    ("cast", {"dtype": "int64"}, ("complex64[B]",), "dtype", None, "`cast` to int64 would lose the imaginary part of complex64"),
+    ("topk", {"k": 9, "largest": False}, ("float32[B, 8]",), "k", None, "`topk` wants the 9 smallest of 8 elements"),
+    (
+        "gather",
+        {"dim": 1},
+        ("float32[B, 4]", "int64[C, 3]"),
+        None,
+        "index",
+        "`gather` wants an index of at most B on axis 0, but it is `C`, which cannot be proved to be",
+    ),
+    ("gather", {"dim": 1}, ("float32[3, 4]", "int64[5, 3]"), None, "index", "`gather` wants an index of at most 3 on axis 0, but it is 5"),
+    ("one_hot", {"num_classes": 4}, ("int32[B]",), None, None, "`one_hot` wants int64, but int32 arrives"),
+    (
+        "split",
+        {"split_size_or_sections": (2, 3), "dim": 1},
+        ("float32[B, T]",),
+        "split_size_or_sections",
+        None,
+        "`split` splits axis 1 into 5, but its size is T",
+    ),
+    (
+        "split",
+        {"split_size_or_sections": 2},
+        ("float32[B, T]",),
+        "dim",
+        None,
+        "`split` cannot tell how many tensors it gives: the size of axis 0 is `B`",
+    ),
+    ("chunk", {"chunks": 2, "dim": 1}, ("float32[B, T]",), "dim", None, "`chunk` cannot tell how many tensors it gives: the size of axis 1 is `T`"),
+    ("unbind", {}, ("float32[20000, 3]",), None, None, "`unbind` would give more than 10,000 tensors, which is the most a node gives"),
+    ("roll", {"shifts": (1, 2)}, ("float32[B, 4]",), "shifts", None, "`roll` has 2 shifts, but no `dims` to say along which axes"),
+    ("upsample", {}, ("float32[B, 4, H, W]",), None, None, "`upsample` wants either `size` or `scale_factor`"),
+    (
+        "upsample",
+        {"scale_factor": (2, 2, 2)},
+        ("float32[B, 4, H, W]",),
+        "scale_factor",
+        None,
+        "`upsample` gives 3 numbers for 2 axes of [B, 4, H, W]",
+    ),
+    ("upsample", {"scale_factor": 0.3}, ("float32[B, 4, H]",), "scale_factor", None, "`upsample` cannot tell what 0.3 times `H` is rounded to"),
+    (
+        "upsample",
+        {"scale_factor": 2, "align_corners": True},
+        ("float32[B, 4, H]",),
+        "align_corners",
+        None,
+        "`upsample` has no corners to align in the mode `nearest`",
+    ),
+    ("pairwise_distance", {}, ("float32[B, 8]", "float64[B, 8]"), None, "x2", "`pairwise_distance` wants one dtype, but float32 and float64 arrive"),
+    ("prod", {"keepdim": True}, ("float32[B, 8]",), "keepdim", None, "`prod` keeps the axis `dim`, but none is named"),
+]
+
+
+@pytest.mark.parametrize(("name", "fields", "given", "field", "port", "message"), CHOICES)
+def test_choices_and_parts_say_what_does_not_fit(
+    name: str, fields: dict[str, Any], given: tuple[str, ...], field: str | None, port: str | None, message: str
+) -> None:
+    found = refusal(name, fields, *given)
+    assert (found.message, found.field, found.port) == (message, field, port)
+
+
+@pytest.mark.parametrize(
+    ("equation", "given", "message"),
+    [
+        ("ij,jk->ik", ("float32[B, 4]",), "`einsum` has 2 operands in its equation, but 1 tensor arrives"),
+        ("ij,jk->ik", ("float32[B, 4]", "float32[4]"), "`einsum` reads an operand as `jk`, but float32[4] has 1 axis"),
+        ("ij,jk->ik", ("float32[B, 4]", "float64[4, 4]"), "`einsum` wants one dtype, but float32 and float64 arrive"),
+        (
+            "ij,jk->ik",
+            ("float32[B, T]", "float32[4, 4]"),
+            "`einsum` wants equal sizes for the letter `j`, but cannot prove that `T` equals `4` (not for T = 1)",
+        ),
+        ("...i,...i->...", ("float32[B, 4, 3]", "float32[5, 3]"), "`einsum` cannot stretch [B, 4] and [5] to one shape for `...`"),
+    ],
+)
+def test_einsum_says_what_does_not_match(equation: str, given: tuple[str, ...], message: str) -> None:
+    assert refusal("einsum", {"equation": equation}, *given).message == message
+
+
+@pytest.mark.parametrize(
+    ("equation", "blamed", "message"),
+    [
+        ("ij,jj->i", "jj", "the letter `j` stands twice in `jj`"),
+        ("ij,j1->i", "j1", "`1` has no meaning here: axes are letters, and `...` stands for further ones"),
+        ("ij,jk->iz", "iz", "no operand has `z`, which the result has"),
+        ("ij,jk->i k!", "i k!", "`!` has no meaning here: axes are letters, and `...` stands for further ones"),
+    ],
+)
+def test_equation_is_told_with_its_place(equation: str, blamed: str, message: str) -> None:
+    kind = find("node", "einsum")
+    assert kind is not None
+    (problem,) = explain(kind, {"equation": equation}, "einsum")
+    assert problem.message == f"`equation`: {message}"
+    assert problem.part is not None
+    assert equation[slice(*problem.part)] == blamed
 
 
 def test_the_operand_that_does_not_fit_is_blamed() -> None:

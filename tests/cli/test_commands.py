@@ -80,6 +80,26 @@ def written(folder: Path, **texts: str) -> None:
         ),
         ("kinds Conv2d", 2, "", "error[SB0904]: there is no kind called `Conv2d`\n  = help: did you mean `conv2d`?\n\n"),
         ("validate right.yaml --set epochs", 2, "", None),
+        ("validate right.yaml --epochs abc", 3, "", None),
+        (
+            "validate right.yaml --set train.epochs=3 --set train.epochs=4",
+            2,
+            "",
+            "error[SB0903]: `train.epochs` is set twice, to `3` and to `4`\n  = help: keep one of them\n\nright.yaml: 1 error\n",
+        ),
+        (
+            "summary right.yaml --set train.epochs=3 --epochs 5",
+            2,
+            "",
+            "error[SB0903]: `--epochs` and `--set train.epochs` both say how long the run is\n  = help: keep one of them\n\n",
+        ),
+        ("summary /dev/zero", 2, "", "error[SB0901]: /dev/zero is no file\n  = help: name a spec, a .yaml or .json file\n\n"),
+        (
+            "init --like ../specs/digits",
+            2,
+            "",
+            "error[SB0907]: the package carries no spec `../specs/digits`\n  = help: it carries cnn, digits, mlp\n\n",
+        ),
         ("init --like nope", 2, "", "error[SB0907]: the package carries no spec `nope`\n  = help: it carries cnn, digits, mlp\n\n"),
     ],
 )
@@ -101,6 +121,7 @@ def test_exit_code_and_words(arguments: str, code: int, out: str, err: str | Non
         (["validate"], "specbuilder: the following arguments are required: SPEC"),
         (["validate", "--jsn", "a.yaml"], "specbuilder: unrecognized arguments: --jsn; did you mean `--json`?"),
         (["run", "--devise", "cpu"], "specbuilder: unrecognized arguments: --devise"),
+        (["schema", "--json"], "specbuilder: unrecognized arguments: --json"),
     ],
 )
 def test_wrong_use_is_exit_2(arguments: list[str], first: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,6 +129,55 @@ def test_wrong_use_is_exit_2(arguments: list[str], first: str, capsys: pytest.Ca
         cli.main(arguments)
     assert stopped.value.code == 2
     assert capsys.readouterr().err.splitlines()[0].startswith(first)
+
+
+def test_empty_path_is_named(tmp_path: Path) -> None:
+    answer = specbuilder("validate", "", folder=tmp_path)
+    assert answer.code == 2
+    assert answer.err == 'error[SB0901]: the path of the spec is empty\n  = help: name a spec, a .yaml or .json file\n\n"": 1 error\n'
+
+
+def test_epochs_are_shown_as_they_were_typed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["validate", str(ROOT / "specs/digits.yaml"), "--epochs", "abc"]) == 3
+    assert capsys.readouterr().err.startswith(
+        'error[SB0203]: `epochs` wants a positive number, but this is the text "abc"\n --> --epochs:1:1\n  |\n1 | abc\n  | ^^^\n'
+    )
+
+
+def test_spec_is_read_from_a_pipe(tmp_path: Path) -> None:
+    written(tmp_path, right=RIGHT)
+    command = f"{sys.executable} -m specbuilder validate <(cat right.yaml)"
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.endswith(": valid; 50 parameters, x float32[B, 4] -> output float32[B, 10]\n")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", ["validate specs/digits.yaml", "kinds", "summary --json specs/cnn.yaml"])
+def test_output_that_cannot_be_written_is_one_line(arguments: str, unbuffered: str) -> None:
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered}
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "specbuilder", *arguments.split()], cwd=ROOT, env=env, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (2, "specbuilder: the output cannot be written: No space left on device\n")
+
+
+def test_closed_output_is_no_mistake() -> None:
+    command = f"{sys.executable} -m specbuilder summary specs/digits.yaml >&-"
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_emit_as_json_holds_the_source_and_its_class(capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(ROOT / "specs/digits.yaml")
+    assert cli.main(["emit", path]) == 0
+    source = capsys.readouterr().out
+    assert cli.main(["emit", path, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["version"], answer["valid"], answer["source"]) == (1, True, source)
+    assert f"class {answer['class']}(nn.Module):" in source
 
 
 def test_several_specs_are_all_checked_and_the_worst_code_counts(tmp_path: Path) -> None:

@@ -215,7 +215,7 @@ def _number(_: tuple[Arriving, ...]) -> SearchStrategy[Any]:
 
 def _second(arriving: tuple[Arriving, ...], numbers: Sequence[float]) -> SearchStrategy[Any]:
     """The second operand as a number where it is no tensor."""
-    return st.sampled_from(numbers) if arriving[1] is None else st.sampled_from([None] * 9 + [2])
+    return st.sampled_from([*numbers, None]) if arriving[1] is None else st.sampled_from([None] * 9 + [2])
 
 
 def _asserted(x: Arriving) -> SearchStrategy[Any]:
@@ -568,7 +568,7 @@ LAYOUTS: dict[str, SearchStrategy[tuple[Arriving, ...]]] = {
     "batch_norm1d": _with_last_axis_of_batch(),
     "layer_norm": _free(dtypes=("float32", "float32", "float64")),
     "rms_norm": _free(dtypes=("float32", "float32", "float64")),
-    "group_norm": _free(low=1, dtypes=("float32", "float32", "float64")),
+    "group_norm": _free(dtypes=("float32", "float32", "float64")),
     "add": _list(),
     "multiply": _list(),
     "concat": _list(),

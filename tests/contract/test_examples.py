@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from math import prod
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from specbuilder.catalogue.contract import Example, Node
-from specbuilder.shapes import Dim, TensorType, evaluate, parse_type
+from specbuilder.shapes import DTYPES, Dim, TensorType, evaluate, parse_type
 from tests.contract.draws import Use
 from tests.contract.test_nodes import KINDS, Tally, compare, ours
 
@@ -60,6 +61,25 @@ def test_torch_agrees_with_the_example(kind: type[Node], example: Example) -> No
     tally = Tally()
     compare(Use(kind, fields(kind, example.text), numbered), tally)
     assert bool(tally.agreed) == (example.refused is None)
+
+
+@pytest.mark.parametrize("kind", OWN, ids=lambda kind: kind.kind)
+def test_torch_agrees_with_the_examples_in_every_dtype_and_of_lone_numbers(kind: type[Node]) -> None:
+    """What draws meet too seldom: a kernel that lacks one dtype, an axis that is not there."""
+    for example, dtype, is_number in product(kind.examples, DTYPES, (False, True)):
+        types = tuple(
+            None
+            if each is None
+            else tuple(_other(one, dtype, is_number) for one in each)
+            if isinstance(each, tuple)
+            else _other(each, dtype, is_number)
+            for each in arriving(kind, example)
+        )
+        compare(Use(kind, fields(kind, example.text), types), Tally())
+
+
+def _other(given: TensorType, dtype: str, is_number: bool) -> TensorType:
+    return TensorType(dtype, () if is_number else _numbered(given).shape)
 
 
 def _numbered(given: TensorType) -> TensorType:

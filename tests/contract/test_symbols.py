@@ -18,7 +18,7 @@ from specbuilder.shapes import Dim, TensorType, evaluate, holds, symbol
 from tests.contract.draws import Arriving, Use, uses
 from tests.contract.test_nodes import CASES, SLOW
 
-DRAWS = 40
+DRAWS = 60
 TRAINING_ONLY = "has one value for each channel"
 """Batch normalisation of a lone value is refused in training only, so it is no requirement on what arrives."""
 

@@ -285,6 +285,8 @@ def _fold(operation: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     def call(_kind: type[Node], given: Tensors, settings: dict[str, Any]) -> Any:
         operands = [one for each in given if each is not None for one in (each if isinstance(each, list) else [each])]
         number = settings.get("other", settings.get("exponent"))
+        if number is not None and len(given) > 1 and given[1] is not None:
+            raise TypeError("the second operand is given twice")
         return reduce(operation, [*operands, *([] if number is None else [number])])
 
     return call

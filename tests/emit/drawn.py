@@ -85,7 +85,7 @@ class Writer:
         if self.number(0, 4) == 0:
             more = f"init: {{weight: {{normal: {{std: $(0.1 * ({columns[-1]} + 1))}}}}}}" if columns else "init: {weight: {normal: {std: 0.2}}}"
             return self.entry("linear: 8", more, reads, self.named(name))
-        if self.earlier and self.number(0, 4) == 0:
+        if self.earlier and self.number(0, 2) == 0:
             return self.entry("linear: 8", f"tie: {{weight: {self.pick(*self.earlier)}.weight}}", reads, self.named(name))
         if depth == 0 and name is not None:
             self.earlier.append(name)
@@ -162,7 +162,10 @@ class Writer:
         written, inner = self._columns(columns, least=2)
         shared = "shared: true" if self.number(0, 2) == 0 else None
         inner = columns if shared else inner
-        return self._list("sequence", names, depth, inner, f"each: {written}", "merge: add", shared, reads, self.named(name))
+        if self.number(0, 1):
+            return self._list("sequence", names, depth, inner, f"each: {written}", "merge: add", shared, reads, self.named(name))
+        side_by_side = self._list("sequence", names, depth, inner, f"each: {written}", "merge: {concat: 2}", shared, reads)
+        return f"{side_by_side}\n{self.entry('linear: 8', self.named(name))}"
 
     def _nested(self, names: list[str], own: list[str], depth: int, columns: list[str], reads: str, name: str | None) -> str:
         when = f"$({columns[-1]} > 0)" if columns else "true"

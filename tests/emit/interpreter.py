@@ -36,12 +36,14 @@ OPERATORS = {
     "&": operator.and_,
     "|": operator.or_,
 }
-NAMES = {"torch": torch, "nn": nn, "F": F}
+NAMES: dict[str, Any] = {"torch": torch, "nn": nn, "F": F, "Tensor": Tensor}
 
 
 def run(graph: TypedGraph, state: Mapping[str, Tensor], inputs: Mapping[str, Tensor], sizes: Mapping[str, int]) -> dict[str, Tensor]:
     """What the graph gives, in evaluation mode, with the tensors of `state`. `sizes` are those of the symbols in its inputs."""
     values: dict[Value, Any] = {value: inputs[str(value.path[0])] for value in graph.inputs}
+    for helper in {helper for node in graph.nodes for helper in node.kind.helpers}:
+        exec(helper, NAMES)
     for node in graph.nodes:
         given = evaluated(node, state, values, sizes)
         values.update(zip(node.outputs, given if isinstance(given, tuple | list) else (given,), strict=True))
@@ -98,7 +100,8 @@ def value_of(code: Any, node: GraphNode, values: Mapping[Value, Any], sizes: Map
         case Prefix():
             return -of(code.operand) if code.operator == "-" else ~of(code.operand)
         case Index():
-            return of(code.value)[tuple(map(of, code.keys))]
+            keys: tuple[Any, ...] = tuple(map(of, code.keys))
+            return of(code.value)[keys if len(keys) != 1 else keys[0]]
         case Slice():
             return slice(of(code.start), of(code.stop), of(code.step))
         case Poly():

@@ -88,11 +88,16 @@ SPECS: dict[str, Hostile] = {
     "a column of 10^9": Hostile(
         spec([{"linear": 8, "repeat": {"n": "$(range(1000000000))"}}]), 3, "SB0501: a list of 1000000000 elements is too long: at most 100000"
     ),
-    "10^12 parameters": Hostile(spec([{"linear": 10**6}], input="float32[B, 1000000]"), 0, "valid; 1,000,001,000,000 parameters"),
+    "10^12 parameters": Hostile(
+        spec([{"linear": 10**6}], input="float32[B, 1000000]"),
+        3,
+        "SB0607: the network has 1,000,001,000,000 parameters, but one has at most 1,000,000,000,000",
+    ),
     "10^37 parameters": Hostile(
         spec([{"linear": 2**62}, {"linear": 2**62}]),
         3,
-        "SB0605: the FLOPs up to here cannot be counted: 73786976294838206464 is too large for a size",
+        "SB0607: the network has 21,267,647,932,558,654,012,577,773,148,759,392,256 parameters, "
+        "21,267,647,932,558,653,971,072,598,982,912,901,120 of them here, but one has at most 1,000,000,000,000",
     ),
     "an expression 10^6 deep": Hostile(spec([{"linear": "$(" + "(" * 10**6 + "1" + ")" * 10**6 + ")"}]), 3, LONG.format(2_000_004)),
     "an expression of 10^6 signs": Hostile(spec([{"linear": "$(" + "-" * 10**6 + "1)"}]), 3, LONG.format(1_000_004)),

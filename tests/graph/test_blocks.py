@@ -6,6 +6,7 @@ import textwrap
 from typing import NamedTuple
 
 import pytest
+import torch
 
 from specbuilder.api import Spec, parse
 from specbuilder.diagnostics import SpecError
@@ -203,6 +204,18 @@ ROWS = [
         inputs=TWO,
     ),
     Row(
+        "a formula is one node, which names what it reads; absent it is what it names first",
+        "",
+        "- linear: 4\n  name: l\n- compute: 0.5 * x - l\n  name: c\n- compute: l * c\n  when: false\n- relu",
+        ["l <- x", "c <- x, l", "relu <- l"],
+    ),
+    Row(
+        "a repeated formula reads the copy before in the place of what it names first",
+        "",
+        "- linear: 4\n  name: l\n- compute: l * x + l\n  name: c\n  repeat: 2",
+        ["l <- x", "c.0 <- l, x", "c.1 <- c.0, x"],
+    ),
+    Row(
         "an absent block is its first input",
         "b:\n  inputs: [x, y]\n  nodes:\n    - add:\n      from: [x, y]",
         "- linear: 4\n- b:\n  from: [x, prev]\n  when: false\n- relu",
@@ -348,3 +361,23 @@ def test_image_of_a_family() -> None:
         "layer2.conv.0.conv2d",
         "layer2.conv.1.conv2d",
     ]
+
+
+@pytest.mark.parametrize("copies", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("nodes", "gives"),
+    [
+        ("- linear: 4\n  each: $n\n  merge: add", ("float32[B, 4]", "float32[B, 4]", "float32[B, 4]")),
+        ("- linear: 4\n  each: $n\n  merge: {concat: 1}", ("float32[B, 4]", "float32[B, 8]", "float32[B, 12]")),
+        ("- linear: 4\n  each: $n\n  merge: {stack: 1}", ("float32[B, 1, 4]", "float32[B, 2, 4]", "float32[B, 3, 4]")),
+        ("- linear: 4\n  repeat: $n\n  name: a\n- multiply:\n  from: a.*", ("float32[B, 4]", "float32[B, 4]", "float32[B, 4]")),
+        ("- linear: 4\n  repeat: $n\n  name: a\n- concat: 1\n  from: {input: a.*}", ("float32[B, 4]", "float32[B, 8]", "float32[B, 12]")),
+    ],
+)
+def test_a_list_may_hold_one(nodes: str, gives: tuple[str, ...], copies: int) -> None:
+    """How many copies there are is a size of the family; one tensor where several are named is still a forgotten `from`."""
+    spec = spec_of("", nodes, top=f"vars: {{n: {copies}}}")
+    assert [str(type) for type in spec.graph.output_types.values()] == [gives[copies - 1]]
+    x = torch.ones(2, 4)
+    (type,) = spec.graph.output_types.values()
+    assert list(spec.build()(x).shape) == [2, *type.shape[1:]]

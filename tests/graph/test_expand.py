@@ -207,6 +207,8 @@ def test_equal_copies_own_their_weights() -> None:
         ("- conv2d: {out_channels: 8, kernel_size: 3, padding: 1}", IMAGE, [], "float32[B, 8, H, W]"),
         ("- max_pool2d: 2\n- conv2d: {out_channels: 1, kernel_size: 3}", IMAGE, ["H >= 6", "W >= 6"], None),
         ("- adaptive_avg_pool2d: 1\n- flatten\n- linear: 10", IMAGE, [], "float32[B, 10]"),
+        ("- reshape: [$B, -1, 2]\n- reshape: {shape: [$(2 * B), 2]}", VEC, [], "float32[2*B, 2]"),
+        ("- reshape: [$B, $(3 * H), $W]", IMAGE, [], "float32[B, 3*H, W]"),
     ],
 )
 def test_symbolic_sizes_give_requirements(nodes: str, inputs: str, requirements: list[str], output: str | None) -> None:

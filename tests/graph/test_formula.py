@@ -86,7 +86,8 @@ def statics(name: str) -> Any:
 
 
 def computed(text: str) -> Computed:
-    return compute(parse_formula(text), tensors=lambda text: scope().resolve(text).values, statics=statics, known=STATICS)
+    here = scope()
+    return compute(parse_formula(text), tensors=lambda text: here.resolve(text).values, statics=statics, known=STATICS)
 
 
 def emitted(found: Computed) -> str:
@@ -183,7 +184,7 @@ GOOD: list[tuple[str, str, str]] = [
     ("where(mask, x, 0.0)", "float32[B, 4]", "torch.where(mask, x, 0.0)"),
     ("where(x > 0, other=0, input=x)", "float32[B, 4]", "torch.where(x > 0, x, 0)"),
     ("clamp(x, 0, max=1)", "float32[B, 4]", "torch.clamp(x, min=0, max=1)"),
-    ("einsum('bi,bj->ij', x, y)", "float32[4, 4]", "torch.einsum('bi,bj->ij', x, y)"),
+    ("einsum('bi,bj->ij', x, y)", "float32[4, 4]", 'torch.einsum("bi,bj->ij", x, y)'),
     ("rearrange(image, 'b c h w -> b (c h) w')", "float32[B, 3*H, W]", "image.flatten(1, 2)"),
     ("rearrange(x, 'b (c k) -> b k c', k=$k)", "float32[B, 2, 2]", "x.reshape(-1, 2, 2).permute(0, 2, 1)"),
     # indexing
@@ -596,7 +597,7 @@ DRAFTS: list[tuple[str, dict[str, str], dict[str, Any], str, str]] = [
         {"expert": "float32[B, T, 8, 512]", "hot": "int64[B, T, 2, 8]", "top.values": "float32[B, T, 2]"},
         {},
         "float32[B, T, 512]",
-        "torch.einsum('bted,btke,btk->btd', expert, hot.to(torch.float32), top_values / torch.sum(top_values, -1, keepdim=True))",
+        'torch.einsum("bted,btke,btk->btd", expert, hot.to(torch.float32), top_values / torch.sum(top_values, -1, keepdim=True))',
     ),
     (
         "$experts * sum(mean(chance, (0, 1)) * mean(float32(hot), (0, 1, 2)))",
@@ -684,7 +685,7 @@ def test_the_node_is_emitted_and_counted_as_any_other() -> None:
     node = GraphNode(("out",), Computation(found), found.arrivals, (out,), HERE, is_named=True, source=found.source)
     graph = TypedGraph("tiny", "", (x,), (node,), (node,), {"out": out}, found.requirements)
     text = emit_model(graph, "a.yaml", "0").text
-    assert "        out = 1 - torch.matmul(x[None], torch.transpose(x, 0, 1)) / (T - 1)  # float32[1, B, B]\n" in text
+    assert "        out = 1 - torch.matmul(x[None], torch.transpose(x, 0, 1)) / (x.shape[1] - 1)  # float32[1, B, B]\n" in text
     report = count(graph, Diagnostics())
     assert report is not None
     (row,) = report.rows

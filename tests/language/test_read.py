@@ -13,10 +13,10 @@ from collections.abc import Iterator
 import pytest
 from ruamel.yaml import YAML
 
-from specbuilder.diagnostics import Diagnostic, Diagnostics, SpecError, render_all
+from specbuilder.diagnostics import Diagnostic, Diagnostics, Source, Span, SpecError, render_all
 from specbuilder.language import keys, read_json, read_yaml, scalars, yaml_repair, yaml_traps, yaml_wording
 from specbuilder.language import read as read_module
-from specbuilder.language.document import Document, Mapping, Node, Scalar, Sequence, plain
+from specbuilder.language.document import BROKEN, Document, Mapping, Node, Scalar, Sequence, plain
 from specbuilder.language.read import CODES, read, read_value
 from tests.conftest import Golden
 
@@ -301,8 +301,40 @@ def test_mistakes_that_leave_the_meaning_clear_leave_a_document() -> None:
     diagnostics = Diagnostics()
     document = read("a: 1\na: 2\nb: .nan\nc: !t x\nd: {e: f(x, y)}\n", "a.yaml", diagnostics)
     assert document is not None
-    assert plain(document.root) == {"a": 1, "b": 1, "c": "x", "d": {"e": "f(x, y)"}}
+    assert plain(document.root) == {"a": 1, "b": BROKEN, "c": "x", "d": {"e": "f(x, y)"}}
     assert [found.code for found in diagnostics] == ["SB0103", "SB0110", "SB0105", "SB0114"]
+
+
+@pytest.mark.parametrize(
+    ("text", "codes", "meaning"),
+    [
+        ("a: {4}\n2: b\n", ["SB0104", "SB0104"], {"a": {"4": None}, "2": "b"}),
+        ("a: {true: 1, [x]: 2}\n", ["SB0104", "SB0104"], {"a": {"true": 1, "[x]": 2}}),
+        ("a: {<<: {b: 1}, c: 2}\n", ["SB0106"], {"a": {"<<": {"b": 1}, "c": 2}}),
+        ("a: &x 1\nb: *y\nc: &z [*z, 2]\n", ["SB0107", "SB0107"], {"a": 1, "b": BROKEN, "c": [BROKEN, 2]}),
+        ("a: 1\n---\nb: 2\n", ["SB0108"], {"a": 1}),
+        ('a: "\\ud800"\nb: 1\n', ["SB0111"], {"a": BROKEN, "b": 1}),
+    ],
+)
+def test_what_cannot_be_meant_leaves_the_rest_of_the_document(text: str, codes: list[str], meaning: object) -> None:
+    diagnostics = Diagnostics()
+    document = read(text, "a.yaml", diagnostics)
+    assert document is not None
+    assert plain(document.root) == meaning
+    assert [found.code for found in diagnostics] == codes
+
+
+def test_nothing_more_is_told_of_a_place_that_the_reader_told_of() -> None:
+    diagnostics = Diagnostics()
+    document = read("a: .nan\nb: {4}\nc: 1\n", "a.yaml", diagnostics)
+    assert document is not None
+    told = diagnostics.errors
+    for _, value in document.root.entries[:2]:
+        diagnostics.error("SB0203", "as a consequence", value.span)
+    assert (len(diagnostics), diagnostics.errors) == (2, told + 2)
+    diagnostics.error("SB0203", "a mistake of its own", document.root.entries[2][1].span)
+    diagnostics.error("SB0203", "in another text", Span(Source("b.yaml", "a: .nan"), 3, 7))
+    assert [found.code for found in diagnostics] == ["SB0110", "SB0104", "SB0203", "SB0203"]
 
 
 # The traps of YAML ---------------------------------------------------------------------------------------------------

@@ -37,7 +37,8 @@ VALUES: list[tuple[str, Any]] = [
     ("$('$')", "$"),
     # white space around it, as a folded block of YAML leaves it, does not make it text
     ("$(n + 1)\n", 4),
-    (" $n ", 3),
+    ("$n\n", 3),
+    (" $n ", " 3 "),
     # in a longer text values are written out
     ("layer$(n + 1)", "layer4"),
     ("$unit.$n", "basic.3"),

@@ -56,6 +56,30 @@ def test_defaults_and_origins() -> None:
 
 
 @pytest.mark.parametrize(
+    ("norm", "tracks", "parts", "refused"),
+    [
+        # 1,797 samples in batches of 64: 1,732 train on 27 and a last batch of 4; the test part has a last batch of one.
+        ("group_norm", True, {"test": 65}, "the last batch of `test`, 65 samples in batches of 64,"),
+        ("group_norm", True, {"test": 64}, None),
+        ("batch_norm1d", True, {"test": 65}, None),  # evaluation takes the running statistics
+        ("batch_norm1d", False, {"test": 65}, "the last batch of `test`, 65 samples in batches of 64,"),
+        ("batch_norm1d", True, {"test": 68}, "the last batch of an epoch, 1729 samples in batches of 64,"),
+        ("group_norm", True, {"validation": 1}, "the last batch of `validation`, one sample in batches of 64,"),
+    ],
+)
+def test_a_batch_of_one_is_refused_where_a_node_cannot_take_it(norm: str, tracks: bool, parts: dict[str, int], refused: str | None) -> None:
+    fields = "{num_groups: 64}" if norm == "group_norm" else f"{{track_running_stats: {str(tracks).lower()}}}"
+    text = TEXT.replace("- adaptive_avg_pool2d: 1\n    - flatten", f"- flatten\n    - {norm}: {fields}").replace("H, W", "8, 8")
+    text = text.replace("batch_size: $size", f"batch_size: $size\n  split: {json.dumps(parts)}")
+    if refused is None:
+        assert parse(text).plan is not None
+        return
+    with pytest.raises(SpecError) as caught:
+        parse(text)
+    assert [found.message.rpartition(" has one sample")[0] for found in caught.value.diagnostics] == [refused]
+
+
+@pytest.mark.parametrize(
     ("changes", "steps", "per_epoch", "last", "every"),
     [
         ({"data__drop_last": True}, 56, 28, 64, 28),

@@ -14,7 +14,10 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, RandomSampler, TensorDataset
 
 from specbuilder.api import Run, Spec, parse
+from specbuilder.catalogue.contract import Column
 from specbuilder.diagnostics import SpecbuilderError, render_all
+from specbuilder.shapes import parse_type
+from specbuilder.training.columns import fit
 from specbuilder.training.data import gather
 
 SPEC = """
@@ -205,7 +208,6 @@ def test_own_data_is_called_as_the_spec_calls_it(tmp_path: Path) -> None:
     [
         ({}, np.ones((9, 3), dtype=np.int64), Y[:9], {"image": "float32[B, 3]", "target": "int64[B]"}),
         ({}, np.ones((9, 3), dtype=np.uint8), Y[:9], {"image": "float32[B, 3]", "target": "int64[B]"}),
-        ({"input": "float64[B, 3]", "nodes": "relu", "loss": "mse_loss"}, X32[:9], X32[:9], {"image": "float64[B, 3]", "target": "float64[B, 3]"}),
         (
             {"input": "int64[B, 3]", "nodes": "embedding: {num_embeddings: 5, embedding_dim: 2}", "loss": "mse_loss"},
             np.ones((9, 3), dtype=np.int32),
@@ -217,6 +219,11 @@ def test_own_data_is_called_as_the_spec_calls_it(tmp_path: Path) -> None:
 def test_numbers_are_widened_to_what_the_spec_wants(settings: Mapping[str, Any], x: Any, y: Any, types: Mapping[str, str]) -> None:
     _, facts = gather(spec(**settings), {"train": (x, y)})
     assert {name: str(feature.type) for name, feature in facts.features.items()} == types
+
+
+def test_a_column_is_widened_to_float64() -> None:
+    widened = fit(Column(X32), parse_type("float64[B, 3]"), "float32").data
+    assert (widened.dtype, torch.equal(widened, X32.double())) == (torch.float64, True)
 
 
 def test_a_number_that_float32_cannot_hold_is_not_rounded_in_silence(tmp_path: Path) -> None:
@@ -405,6 +412,39 @@ def test_samples_that_cannot_be_stacked(tmp_path: Path) -> None:
     code, text = error(lambda: spec().train(train=Ragged(), root=tmp_path))
     assert code == 5
     assert text.startswith("error[SB0809]: the samples of `train` cannot be stacked: stack expects each tensor to be equal size")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_samples_of_a_loader_that_cannot_be_stacked(workers: int, tmp_path: Path) -> None:
+    class Ragged(Rows):
+        def __getitem__(self, index: int) -> Any:
+            return torch.zeros(index + 1), 0
+
+    code, text = error(lambda: spec().train(train=DataLoader(Ragged(), 8, num_workers=workers), root=tmp_path))
+    assert code == 5
+    assert text.startswith("error[SB0809]: the samples of `train` cannot be stacked: stack expects each tensor to be equal size")
+
+
+def test_an_error_of_the_callers_own_dataset_is_the_callers(tmp_path: Path) -> None:
+    class Broken(Rows):
+        def __getitem__(self, index: int) -> Any:
+            raise RuntimeError("no camera")
+
+    with pytest.raises(RuntimeError, match="no camera"):
+        spec().train(train=DataLoader(Broken(), 8), root=tmp_path)
+
+
+def test_tensors_without_numbers_are_refused(tmp_path: Path) -> None:
+    message = "error[SB0809]: `image` of `train` is on the device `meta`, where tensors have no numbers"
+    assert error(lambda: spec().train(train=(X32.to("meta"), Y64), root=tmp_path)) == (5, message)
+    assert error(lambda: spec().train(train=([row.to("meta") for row in X32], Y64), root=tmp_path)) == (5, message)
+
+
+@pytest.mark.parametrize(("target", "targets"), [("label", ""), ("answer", ", targets: [answer]")])
+def test_an_array_beside_input_and_target_is_there_for_nothing(target: str, targets: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", **{"image": X, target: Y, "w": np.ones(len(Y))})
+    run = spec(dataset=f"arrays: {{train: {tmp_path}/a.npz{targets}}}").train(root=tmp_path, device="cpu")
+    assert plan(run)["bindings"] == {"inputs": {"image": "image"}, "output": "output", "target": target, "transformed": "image"}
 
 
 def test_absent_data_is_told_where_the_spec_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
-from specbuilder.diagnostics import ResourceError
-from specbuilder.training.decide import Machine, Wishes, decide, look
+from specbuilder.diagnostics import ResourceError, UsageError
+from specbuilder.training.decide import Machine, Wishes, decide, device_named, look
 
 CPU = Machine(cuda=False, cuda_bf16=False, mps=False, cpu_threads=2)
-H200 = Machine(cuda=True, cuda_bf16=True, mps=False, cpu_threads=16, device_name="NVIDIA H200")
+H200 = Machine(cuda=True, cuda_bf16=True, mps=False, cpu_threads=16, device_name="NVIDIA H200", cuda_devices=2)
 V100 = Machine(cuda=True, cuda_bf16=False, mps=False, cpu_threads=8, device_name="Tesla V100")
 MAC = Machine(cuda=False, cuda_bf16=False, mps=True, cpu_threads=8)
 
@@ -38,7 +39,8 @@ def test_decide(wishes: Wishes, machine: Machine, expected: tuple[str, ...]) -> 
     [
         (Wishes(device="cuda"), CPU, "this machine has no `cuda` device that torch can use"),
         (Wishes(device="mps"), H200, "this machine has no `mps` device that torch can use"),
-        (Wishes(device="tpu"), H200, "there is no device called `tpu`; the devices are cpu, cuda, mps"),
+        (Wishes(device="cuda:2"), H200, "this machine has no `cuda:2`; it has `cuda:0` to `cuda:1`"),
+        (Wishes(device="cuda:1"), V100, "this machine has no `cuda:1`; it has `cuda`"),
         (Wishes(precision="bf16"), V100, "Tesla V100 has no bf16"),
     ],
 )
@@ -46,6 +48,33 @@ def test_what_is_not_there_is_refused(wishes: Wishes, machine: Machine, message:
     with pytest.raises(ResourceError) as caught:
         decide(wishes, machine)
     assert (caught.value.diagnostics[0].message, caught.value.exit_code) == (message, 4)
+
+
+@pytest.mark.parametrize(
+    ("device", "name"),
+    [
+        (None, "auto"),
+        ("auto", "auto"),
+        ("cuda:1", "cuda:1"),
+        (torch.device("cpu"), "cpu"),
+        (torch.device("cuda", 2), "cuda:2"),
+    ],
+)
+def test_a_device_is_named_by_text_or_by_torch(device: object, name: str) -> None:
+    assert device_named(device, "auto") == name
+
+
+ALL = "the devices are cpu, cuda, mps, and `auto` takes the best of them"
+
+
+@pytest.mark.parametrize(
+    ("device", "help"),
+    [("foo", ALL), ("", ALL), ("CPU", "did you mean `cpu`?"), ("cuda:x", "did you mean `cuda`?"), (torch.device("meta"), ALL), (3, ALL)],
+)
+def test_what_is_no_device_is_a_mistake_of_the_call(device: object, help: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        device_named(device, "auto")
+    assert [(found.message, found.help) for found in caught.value.diagnostics] == [(f"there is no device called `{device}`", help)]
 
 
 def test_look_sees_this_machine() -> None:

@@ -12,7 +12,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import specbuilder
 from specbuilder.catalogue.contract import call
-from specbuilder.diagnostics import RunError
 from specbuilder.emit.load import load
 from specbuilder.emit.objective import emit_objective
 from specbuilder.training.step import autocast, make_optimizer, make_step
@@ -83,13 +82,6 @@ def test_frozen_parameters_stay_what_they_are() -> None:
     make_step(model, objective, optimizer, torch.zeros(()), context=None)(batch, 4)
     assert frozen.grad is None
     assert {name for name, value in model.state_dict().items() if torch.equal(value, before[name])} == {"linear.weight"}
-
-
-def test_nothing_to_train_is_an_error() -> None:
-    model = torch.nn.Linear(2, 2).requires_grad_(False)
-    with pytest.raises(RunError) as error:
-        make_optimizer(call("torch.optim.SGD"), model.parameters(), "fused", lr_as_tensor=None)
-    assert error.value.diagnostics[0].message == "every parameter of the network is frozen, so there is nothing to train"
 
 
 @pytest.mark.long

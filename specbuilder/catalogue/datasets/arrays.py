@@ -6,7 +6,7 @@ names the file and the array; whether it fits the model is for the plan.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,11 @@ class Arrays(Dataset):
     targets: tuple[str, ...] = Field(
         default=(), description="the arrays that are no input of a model; by default `label`, `target` or `y`, else the last array"
     )
+
+    def mistakes(self) -> Iterator[tuple[str, str]]:
+        for part in ("train", "validation", "test"):
+            if getattr(self, part) == "":
+                yield part, "the name of a file is wanted, such as `train.npz`"
 
     def files(self) -> dict[str, Path]:
         """The file of each part."""
@@ -76,7 +81,10 @@ def _read(path: Path) -> Columns:
     readers = {".npz": _read_npz, ".safetensors": _read_safetensors}
     if path.suffix not in readers:
         help = "write it with `numpy.savez(FILE, image=..., label=...)` or `safetensors.numpy.save_file`"
-        raise DataError.of("SB0807", f"{path}: a file of arrays ends with .npz or .safetensors, not with `{path.suffix}`", help=help)
+        found = f"not with `{path.suffix}`" if path.suffix else "and this one has no ending"
+        raise DataError.of("SB0807", f"{path}: a file of arrays ends with .npz or .safetensors, {found}", help=help)
+    if path.is_dir():
+        raise DataError.of("SB0806", f"{path} is a folder, but a file of arrays is wanted")
     if not path.is_file():
         near = [str(entry) for entry in path.parent.glob("*") if entry.suffix in readers] if path.parent.is_dir() else []
         help = did_you_mean(str(path), near) or "paths are seen from the current folder; try without the file: `--synthetic`"
@@ -96,6 +104,10 @@ def _read_npz(path: Path) -> dict[str, Tensor]:
 
     # What is no archive, numpy would take for a single array or a pickle.
     if not is_zipfile(path):
+        content = path.read_bytes()
+        if not content or content.startswith(b"PK"):
+            reason = "the end of the file is missing" if content else "the file is empty"
+            raise DataError.of("SB0807", f"{path} is broken: {reason}", help="write or copy it anew")
         help = "write it with `numpy.savez(FILE, image=..., label=...)`"
         raise DataError.of("SB0807", f"{path} is no .npz file: it holds no named arrays", help=help)
     try:

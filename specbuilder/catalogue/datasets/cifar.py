@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,9 +56,14 @@ class Cifar10(Dataset):
 
 
 def _fetch(cifar: type[CIFAR10], root: Path) -> None:
+    made = [folder for folder in (root, *root.parents) if not folder.exists()]
     try:
         cifar(root, download=True)
     except Exception as error:  # network, disk, archive: each library raises its own, and all mean one thing to the user
+        for folder in made:
+            # Only what is empty: a file that came in part is torchvision's to go on with.
+            with suppress(OSError):
+                folder.rmdir()
         message = f"CIFAR-10 could not be downloaded into {root}: {_reason(error)}"
         help = f"put the files into {root / cifar.base_folder} by hand, or try without them: `--synthetic`"
         raise DataError.of("SB0808", message, help=help) from error

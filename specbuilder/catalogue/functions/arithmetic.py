@@ -12,7 +12,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from specbuilder.catalogue import demands
-from specbuilder.catalogue.contract import Example, Expression, Function, Infix, Input, Port, Refusal, function
+from specbuilder.catalogue.contract import Example, Expression, Function, Gathered, Infix, Input, Port, Refusal, function
 from specbuilder.catalogue.declared import Field
 from specbuilder.catalogue.promotion import DEFAULT_FLOAT, Operand, operand, together
 from specbuilder.shapes import DTYPES, Dim, TensorType, broadcast, stretches_both_ways
@@ -77,7 +77,7 @@ class Combining(Function):
     def infer(self, *types: Any) -> TensorType:
         operands = self._operands(*types)
         numbers = () if self.number is None else (self.number,)
-        if len(operands) + len(numbers) < 2:
+        if len(operands) + len(numbers) < 2 and not isinstance(operands, Gathered):
             raise Refusal(f"`{self.kind}` wants at least two operands, but one arrives", help="name them: `from: [prev, other]`")
         shape = stretched(self.kind, [each.shape for each in operands], asked=self.broadcast, ports=self._ports(len(operands)))
         result = reduce(self._together, map(operand, (*operands, *numbers)))
@@ -131,8 +131,9 @@ class Variadic(Combining):
         return [("input", item) for item in range(count)]
 
     def source(self, input: tuple[TensorType, ...]) -> Expression:
+        tensors = tuple(Input(0, item) for item in range(len(input)))
         numbers = () if self.other is None else (self.other,)
-        return Infix(self.sign, (*(Input(0, item) for item in range(len(input))), *numbers))
+        return tensors[0] if len(tensors) == 1 and not numbers else Infix(self.sign, (*tensors, *numbers))
 
 
 class Binary(Combining):
@@ -266,7 +267,7 @@ class Pow(Binary):
     exponent: int | float | None = Field(default=None, description="a number as the exponent")
     broadcast: bool = Field(default=False, description="allow that ranks differ or that both sides stretch")
 
-    stricter_than_torch = (SURPRISING_STRETCH, ALONE, HALF_COMPLEX, BOOLS)
+    stricter_than_torch = (SURPRISING_STRETCH, ALONE, BOOLS)
     examples = (
         Example(text="pow: 2", given="float32[B, 4]", gives="float32[B, 4]"),
         Example(text="pow: 0.5", given="int64[B, 4]", gives="float32[B, 4]"),

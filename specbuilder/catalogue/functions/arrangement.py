@@ -210,7 +210,7 @@ class Roll(Function):
     shifts: int | tuple[int, ...]
     dims: int | tuple[int, ...] | None = Field(default=None, description="the axis of each shift; omitted, all elements are one row")
 
-    stricter_than_torch = (demands.SCALAR_AXIS, demands.NO_AXIS)
+    stricter_than_torch = (demands.NO_AXIS,)
     examples = (
         Example(text="roll: {shifts: [-1, -1], dims: [1, 2]}", given="float32[B, H, W, 4]", gives="float32[B, H, W, 4]"),
         Example(text="roll: {shifts: [1, 2], dims: 1}", given="float32[B, 4]", refused="has 2 shifts for 1 axis"),

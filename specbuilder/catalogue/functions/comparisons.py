@@ -109,8 +109,8 @@ class TwoTensors(Binary):
 class Logical(TwoTensors):
     """Any dtype counts as true where it is not 0; of two booleans the code is `a & b`."""
 
-    def _together(self, a: Operand, b: Operand) -> Operand:
-        return Operand("bool", 2)
+    def _left(self, dtype: str) -> str:
+        return "bool"
 
     def source(self, input: TensorType, other: TensorType | None = None) -> Expression:
         if other is not None and input.dtype == other.dtype == "bool":
@@ -229,7 +229,7 @@ class MaskedFill(Function):
     value: bool | int | float
     broadcast: bool = Field(default=False, description="allow that ranks differ or that both sides stretch")
 
-    stricter_than_torch = (SURPRISING_STRETCH, OTHER_CATEGORY, WRAPPED)
+    stricter_than_torch = (SURPRISING_STRETCH, OTHER_CATEGORY)
     examples = (
         Example(text="masked_fill: -100.0", given=("float32[B, T]", "bool[B, T]"), gives="float32[B, T]"),
         Example(text="masked_fill: 0", given=("float32[B, T]", "int64[B, T]"), refused="wants true and false at `mask`, but int64 arrives"),

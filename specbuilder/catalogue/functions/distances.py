@@ -61,7 +61,7 @@ class CosineSimilarity(Distance):
     eps: NonNegativeFloat = Field(default=1e-8, description="the least product of lengths that is divided by")
     broadcast: bool = Field(default=False, description="allow that ranks differ or that both sides stretch")
 
-    stricter_than_torch = (demands.NOT_FLOATING, TWO_DTYPES, SURPRISING_STRETCH, LONE_NUMBER, ODD_NORM)
+    stricter_than_torch = (demands.NOT_FLOATING, TWO_DTYPES, SURPRISING_STRETCH, LONE_NUMBER)
     examples = (
         Example(text="cosine_similarity", given=("float32[B, 8]", "float32[B, 8]"), gives="float32[B]"),
         Example(text="cosine_similarity: 2", given=("float32[B, 8]", "float32[B, 8]"), refused="no axis 2 in [B, 8]"),

@@ -253,7 +253,6 @@ class EinopsReduce(Layout):
 
     reduction: Literal["mean", "sum", "max", "min", "prod"]
 
-    stricter_than_torch = (NAMES, demands.NOT_FLOATING)
     examples = (
         Example(text="einops_reduce: {pattern: b c h w -> b c, reduction: mean}", given="float32[B, 4, H, W]", gives="float32[B, 4]"),
         Example(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from specbuilder.catalogue import demands
 from specbuilder.catalogue.contract import Example, Expression, Function, Input, Method, Prefix, Refusal, call, function
-from specbuilder.catalogue.functions.arithmetic import WRAPPED, representable
+from specbuilder.catalogue.functions.arithmetic import representable
 from specbuilder.catalogue.functions.creation import Dtype, dtype_code
 from specbuilder.catalogue.promotion import operand, together
 from specbuilder.shapes import TensorType, is_floating, is_integer
@@ -89,8 +89,6 @@ class Erf(Analytic):
 class Numeric(Function):
     """Numbers of any kind in, the same type out."""
 
-    stricter_than_torch = (BOOLS,)
-
     def infer(self, x: TensorType) -> TensorType:
         if x.dtype == "bool":
             raise Refusal(f"`{self.kind}` wants numbers, but bool arrives", help="convert it with `cast: float32`", code="SB0501")
@@ -114,6 +112,7 @@ class Abs(Numeric):
 class Square(Numeric):
     """x times x."""
 
+    stricter_than_torch = (BOOLS,)
     examples = (Example(text="square", given="float32[B, 4]", gives="float32[B, 4]"),)
 
 
@@ -121,7 +120,6 @@ class Square(Numeric):
 class Neg(Numeric):
     """-x."""
 
-    stricter_than_torch = ()
     examples = (
         Example(text="neg", given="float32[B, 4]", gives="float32[B, 4]"),
         Example(text="neg", given="bool[B, 4]", refused="wants numbers, but bool arrives"),
@@ -138,7 +136,7 @@ class Clamp(Function):
     min: int | float | None = None
     max: int | float | None = None
 
-    stricter_than_torch = (WRAPPED, TURNED_BOUNDS, BOOLS)
+    stricter_than_torch = (TURNED_BOUNDS, BOOLS)
     examples = (
         Example(text="clamp: {min: 0, max: 1}", given="float32[B, 4]", gives="float32[B, 4]"),
         Example(text="clamp: {min: 0.5}", given="int64[B, 4]", gives="float32[B, 4]"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import reduce
 
 from specbuilder.catalogue import demands
-from specbuilder.catalogue.contract import Example, Expression, Function, Input, Port, Refusal, call, function
+from specbuilder.catalogue.contract import Example, Expression, Function, Gathered, Input, Port, Refusal, call, function
 from specbuilder.catalogue.declared import Field
 from specbuilder.shapes import TensorType, promote
 
@@ -25,7 +25,7 @@ class Joining(Function):
         return call(self.torch_name, Input(), self.dim)
 
     def _several(self, input: tuple[TensorType, ...]) -> None:
-        if len(input) < 2:
+        if len(input) < 2 and not isinstance(input, Gathered):
             raise Refusal(f"`{self.kind}` wants at least two tensors, but one arrives", help="name them: `from: [prev, other]`")
         for item, each in enumerate(input):
             if each.rank != input[0].rank:

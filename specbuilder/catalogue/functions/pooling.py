@@ -133,7 +133,7 @@ class AvgPool2d(MeanPooling):
     examples = (Example(text="avg_pool2d: 2", given="float32[B, 4, 8, 8]", gives="float32[B, 4, 4, 4]"),)
 
 
-# Torch compares the kernel of avg_pool3d with the axis as it arrives, without its padding, and in ceil_mode too.
+# Torch compares the kernel of avg_pool3d with the axis as it arrives, without its padding, and in ceil_mode too. Its kernel on the CPU knows no half precision.
 @function("avg_pool3d", primary="kernel_size", torch="F.avg_pool3d", aliases=("average_pooling3d", "mean_pool3d"))
 class AvgPool3d(MeanPooling):
     """The mean of each window: (B, C, D, H, W) -> (B, C, D', H', W')."""
@@ -150,6 +150,9 @@ class AvgPool3d(MeanPooling):
 
     def infer(self, x: TensorType) -> TensorType:
         left = super().infer(x)
+        if x.dtype in ("float16", "bfloat16"):
+            message = f"`avg_pool3d` wants float32 or float64, but {x.dtype} arrives, which torch does not average over three axes on the CPU"
+            raise Refusal(message, help="declare the input as float32", code="SB0501")
         for name, size, kernel in zip(windows.AXES[3], x.shape[2:], windows.each_axis(self.kernel_size, 3), strict=True):
             if isinstance(size, int) and size < kernel:
                 message = f"`avg_pool3d` with kernel {kernel} does not fit: {name} {size} (padding never counts here) is smaller"

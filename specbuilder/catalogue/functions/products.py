@@ -12,6 +12,7 @@ from specbuilder.catalogue.declared import Field
 from specbuilder.catalogue.functions.arithmetic import SURPRISING_STRETCH, stretched
 from specbuilder.shapes import Dim, TensorType, broadcast
 
+TWO_DTYPES = "operands of two dtypes, which torch takes where nothing is summed"
 REPEATED = "a letter twice in one operand, which takes a diagonal"
 STRETCHED = "a size of 1 where the same letter has more, which torch stretches"
 
@@ -88,7 +89,7 @@ class Einsum(Function):
 
     equation: str = Field(description="the letters of each operand, `->`, and those of the result; `...` stands for further axes")
 
-    stricter_than_torch = (demands.NOT_FLOATING, REPEATED, STRETCHED)
+    stricter_than_torch = (demands.NOT_FLOATING, TWO_DTYPES, REPEATED, STRETCHED)
     examples = (
         Example(text='einsum: "bij,bjk->bik"', given=("float32[B, T, 4]", "float32[B, 4, T]"), gives="float32[B, T, T]"),
         Example(text='einsum: "...d,de->...e"', given=("float32[B, T, 4]", "float32[4, 8]"), gives="float32[B, T, 8]"),

@@ -140,7 +140,7 @@ class Gather(Function):
 
     dim: int
 
-    stricter_than_torch = (demands.SCALAR_AXIS,)
+    stricter_than_torch = (demands.SCALAR_AXIS, LIST_OF_ONE)
     examples = (
         Example(text="gather: 1", given=("float32[B, 10]", "int64[B, 3]"), gives="float32[B, 3]"),
         Example(text="gather: 1", given=("float32[B, 10]", "int64[B]"), refused="wants equal ranks, found [B, 10] and [B]"),

@@ -16,12 +16,10 @@ class Splitting(Function):
 
     dim: int
 
-    stricter_than_torch = (demands.SCALAR_AXIS,)
-
     def infer(self, x: TensorType) -> tuple[TensorType, ...]:
         parts = self._parts(x)
         if len(parts) > MOST_PARTS:
-            raise Refusal(f"`{self.kind}` would give {len(parts):,} tensors, but a node gives at most {MOST_PARTS:,}")
+            raise Refusal(f"`{self.kind}` would give more than {MOST_PARTS:,} tensors, which is the most a node gives")
         return parts
 
     def source(self, x: TensorType) -> Expression:
@@ -98,7 +96,7 @@ class Split(Splitting):
     split_size_or_sections: PositiveInt | tuple[NonNegativeInt, ...] = Field(description="the size of a part, or all sizes")
     dim: int = 0
 
-    stricter_than_torch = (demands.SCALAR_AXIS, EMPTY_PART)
+    stricter_than_torch = (EMPTY_PART,)
     examples = (
         Example(text="split: {split_size_or_sections: [1, 3], dim: 1}", given="float32[B, 4]", gives=("float32[B, 1]", "float32[B, 3]")),
         Example(text="split: {split_size_or_sections: 3, dim: 1}", given="float32[B, 4]", gives=("float32[B, 3]", "float32[B, 1]")),

@@ -72,6 +72,7 @@ class BatchNormalisation(ChannelNormalisation):
             raise Refusal(
                 f"`{self.kind}` has one value for each channel of {x.shape_text}, which has no variance to train with",
                 help="normalise before the places are pooled to one, or make the batch larger",
+                in_training_only=self.track_running_stats,
             )
         return x
 

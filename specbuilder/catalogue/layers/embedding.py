@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from specbuilder.catalogue import demands
 from specbuilder.catalogue.contract import Example, Layer, Module, Parameter, PositiveInt, Refusal, call, layer
 from specbuilder.catalogue.declared import Field
@@ -31,6 +33,9 @@ class Embedding(Layer):
             message = f"`embedding` has {self.num_embeddings} vectors, so there is none with number {self.padding_idx}"
             raise Refusal(message, field="padding_idx")
         return TensorType(demands.WEIGHTS, (*x.shape, self.embedding_dim))
+
+    def limits(self) -> Mapping[str, int]:
+        return {"input": self.num_embeddings}
 
     def parameters(self, x: TensorType) -> dict[str, Parameter]:
         return {"weight": demands.parameter("embedding", self.num_embeddings, self.embedding_dim)}

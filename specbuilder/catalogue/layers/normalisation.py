@@ -128,4 +128,5 @@ class GroupNorm(Layer):
 
     def _values(self, x: TensorType) -> Dim:
         """What torch checks against 1: the values of a group over the whole batch."""
-        return x.shape[0] * (self._channels(x) // self.num_groups) * demands.numel(x.shape[2:])
+        channels = self._channels(x)
+        return x.shape[0] * (channels // self.num_groups) * demands.numel(x.shape[2:])

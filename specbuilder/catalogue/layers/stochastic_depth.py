@@ -36,7 +36,7 @@ class StochasticDepth(Layer):
     p: Probability = Field(description="the chance of a zero; what is kept is scaled by 1 / (1 - p)")
 
     helpers = (CLASS,)
-    stricter_than_torch = (demands.NOT_FLOATING,)
+    stricter_than_torch = (demands.NOT_FLOATING, demands.SCALAR_AXIS)
     examples = (
         Example(text="stochastic_depth: 0.1", given="float32[B, 4, H, W]", gives="float32[B, 4, H, W]"),
         Example(text="stochastic_depth: 0.1", given="float32[]", refused="wants at least one axis, but a single number arrives"),

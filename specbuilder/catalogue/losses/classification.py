@@ -47,6 +47,9 @@ class CrossEntropy(Loss):
     def classes(self, input: TensorType) -> Dim | None:
         return input.shape[1] if input.rank > 1 else None
 
+    def ignored(self, target: TensorType) -> int | None:
+        return None if is_floating(target.dtype) else self.ignore_index
+
     def source(self, input: TensorType, target: TensorType) -> Expression:
         settings = self.changed("ignore_index", "label_smoothing")
         return reduced(call("F.cross_entropy", Input(0), Input(1), **settings), self.reduction, input)

@@ -28,9 +28,10 @@ class Accuracy(Metric):
             raise Refusal(f"`accuracy` wants class numbers {wanted}, but {target} arrive", port="target", code="SB0501")
         demands.same_shape(self.kind, wanted, target, port="target")
 
-    def sums(self, input: Tensor, target: Tensor) -> Sequence[Tensor | int]:
-        # input B C ..., target B ...
-        return (input.argmax(1) == target).sum(), target.numel()
+    def sums(self, input: Tensor, target: Tensor, mask: Tensor | None = None) -> Sequence[Tensor | int]:
+        # input B C ..., target B ..., mask B ...
+        is_right = input.argmax(1) == target
+        return (is_right.sum(), target.numel()) if mask is None else ((is_right & mask).sum(), mask.sum())
 
     def value(self, sums: Sequence[float]) -> float:
         correct, count = sums
