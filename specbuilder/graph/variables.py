@@ -24,11 +24,15 @@ class Variables:
         self._values: dict[str, Any] = {name: entry.value for name, entry in entries.items() if not entry.is_deferred}
         self._open: list[str] = []
         self._broken: set[str] = set()
+        self._is_too_deep = False
+        self._names: tuple[str, ...] | None = None
         self.used: set[str] = set()
 
     @property
     def names(self) -> tuple[str, ...]:
-        return (*self._entries, *(self._outer.names if self._outer is not None else ()))
+        if self._names is None:
+            self._names = (*self._entries, *(self._outer.names if self._outer is not None else ()))
+        return self._names
 
     @property
     def known(self) -> Mapping[str, Any]:
@@ -49,8 +53,10 @@ class Variables:
             self._cycle(name)
         if len(self._open) >= DEEPEST_CHAIN:
             self._broken.update(self._open)
-            message = f"more than {DEEPEST_CHAIN} variables, each of which needs the next"
-            self._diagnostics.error("SB0503", message, self._entries[self._open[0]].span, help="write the value of one of them as a number")
+            if not self._is_too_deep:  # one of 20,000 is as good as hundreds, each of which shows its line
+                self._is_too_deep = True
+                message = f"more than {DEEPEST_CHAIN} variables, each of which needs the next"
+                self._diagnostics.error("SB0503", message, self._entries[self._open[0]].span, help="write the value of one of them as a number")
             raise Undefined(name)
         self._open.append(name)
         try:
