@@ -169,7 +169,6 @@ EXCUSES: dict[str, Callable[[str], bool]] = {
     distances.ODD_NORM: said(r"`(p|eps)` wants"),
     selection.COUNTED_CLASSES: said(r"`num_classes` wants"),
     attention.IGNORED_VALUES: said(r"wants equal sizes of `key` and `value`"),
-    attention.STRETCHING_MASK: said(r"wants a mask of .* or one that stretches to it"),
     attention.ODD_CHANCE: said(r"`dropout_p` wants"),
     distances.LONE_NUMBER: said(r"wants vectors, but a single number arrives"),
     attention.FEW_AXES: said(r"wants \[batch, \.\.\., places, features\]"),

@@ -10,7 +10,6 @@ from specbuilder.shapes import Dim, TensorType, broadcast, equal
 STRETCHED_BATCH = "batches and heads that differ: torch stretches them in some kernels only"
 FEW_AXES = "matrices without a batch"
 IGNORED_VALUES = "more or fewer values than keys, which one of torch's kernels on a CPU takes without a word"
-STRETCHING_MASK = "a mask with more places than there are: torch repeats the scores for them"
 ODD_CHANCE = "a chance below 0"
 
 
@@ -28,7 +27,7 @@ class ScaledDotProductAttention(Function):
     scale: float | None = Field(default=None, description="the factor before the softmax; omitted, 1 / sqrt(D)")
     enable_gqa: bool = Field(default=False, description="fewer heads (axis -3) of key and value, each for several of query")
 
-    stricter_than_torch = (FEW_AXES, STRETCHED_BATCH, STRETCHING_MASK, IGNORED_VALUES, ODD_CHANCE)
+    stricter_than_torch = (FEW_AXES, STRETCHED_BATCH, IGNORED_VALUES, ODD_CHANCE)
     examples = (
         Example(
             text="scaled_dot_product_attention: {is_causal: true}",
