@@ -383,8 +383,10 @@ class Average(Kind):
     begin: str | NonNegativeFloat = Field(default=0, description="a duration; until then the average is the weights themselves")
     buffers: bool = Field(default=True, description="average buffers of floating-point numbers too, such as running means; else they are copied")
 
-    def update(self, average: Mapping[str, torch.Tensor], model: Mapping[str, torch.Tensor], steps: int) -> None:
-        """Moves `average` in place towards `model`, both by name. `steps` counts the updates before this one."""
+    def update(self, average: list[torch.Tensor], weights: list[torch.Tensor], updates: int) -> None:
+        """Moves each tensor of `average`, floating-point numbers all, in place towards its peer in `weights`. `updates` counts those before this one; the
+        first of all, which copies, is none of them.
+        """
         raise NotImplementedError
 
 

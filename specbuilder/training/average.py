@@ -3,46 +3,41 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Protocol, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-
-class Rule(Protocol):
-    """How the average follows the weights: a kind of the family `averages`."""
-
-    buffers: bool
-
-    def update(self, averaged: Sequence[Tensor], current: Sequence[Tensor], updates: int) -> None:
-        """Moves `averaged` in place; `updates` is how often it was moved before, so that the first time can copy."""
-        ...
+from specbuilder.catalogue.contract import Average
 
 
 class Averaged:
-    """The average of a model's weights. The model that it is of is never touched."""
+    """The average of a model's weights. The model that it is of is never touched.
 
-    def __init__(self, model: nn.Module, rule: Rule, *, every: int, begin: int) -> None:
+    Parameters of floating-point numbers are averaged, and such buffers too where the kind says so; anything else is copied. The first update copies all.
+    """
+
+    def __init__(self, model: nn.Module, kind: Average, *, begin: int, every: int) -> None:
         self.model = deepcopy(model).requires_grad_(False)
-        """Holds the average; what is evaluated and saved, once there is one."""
+        """Holds the average; it is what is evaluated and saved, once there is one."""
         self.updates = 0
-        self._rule, self._every, self._begin = rule, every, begin
-        averaged, current = dict(self.model.named_parameters()), dict(model.named_parameters())
-        buffers = dict(self.model.named_buffers())
-        now = dict(model.named_buffers())
-        if rule.buffers:
-            averaged, current = {**averaged, **buffers}, {**current, **now}
-            buffers = {}
-        self._averaged: list[Tensor] = list(averaged.values())
-        self._current: list[Tensor] = [current[name] for name in averaged]
-        self._copied = [(tensor, now[name]) for name, tensor in buffers.items()]
+        self._kind, self._begin, self._every = kind, begin, every
+        parameters = [*zip(self.model.parameters(), model.parameters(), strict=True)]
+        buffers = [*zip(self.model.buffers(), model.buffers(), strict=True)]
+        averaged = [pair for pair in (*parameters, *(buffers if kind.buffers else [])) if pair[0].is_floating_point()]
+        is_averaged = {id(mean) for mean, _ in averaged}
+        self._means, self._weights = [mean for mean, _ in averaged], [weight for _, weight in averaged]
+        self._copied = [pair for pair in (*parameters, *buffers) if id(pair[0]) not in is_averaged]
 
     @torch.no_grad()
     def follow(self, step: int) -> None:
-        """After each optimizer step; `step` is how many were done."""
-        if step <= self._begin or (step - self._begin) % self._every:
+        """After each optimizer step; `step` is how many were done. Nothing happens before `begin`, and then every so many steps."""
+        after = step - self._begin
+        if after <= 0 or after % self._every:
             return
-        self._rule.update(self._averaged, self._current, self.updates)
-        for tensor, current in self._copied:
-            tensor.copy_(current)
+        for mean, weight in self._copied:
+            mean.copy_(weight)
+        if self.updates:
+            self._kind.update(self._means, self._weights, self.updates - 1)
+        else:
+            torch._foreach_copy_(self._means, self._weights)
         self.updates += 1

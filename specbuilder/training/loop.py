@@ -245,11 +245,9 @@ def _control(state: State, course: Course, row: Mapping[str, Any]) -> bool:
     control.waited = 0 if is_best else control.waited + 1
     if is_best:
         control.best, control.best_step = value, state.step
-    if stopping is not None and stopping.evaluations is not None:
-        control.stopped_early = control.waited >= stopping.evaluations
-    elif stopping is not None:
-        assert stopping.steps is not None
-        control.stopped_early = state.step - (control.best_step or 0) >= stopping.steps
+    if stopping is not None:
+        waited = control.waited if stopping.unit == "evaluations" else state.step - (control.best_step or 0)
+        control.stopped_early = waited >= stopping.patience
     return is_best
 
 

@@ -77,6 +77,10 @@ def _seen(loss_sum: Tensor) -> Callable[[], None]:
     return check
 
 
+def _unseen() -> None:
+    """Where an optimizer has no fused form on a device, the loop finds out when it reads the sum, and the steps since have moved the weights."""
+
+
 def make_step(
     model: nn.Module,
     objective: Objective,
@@ -97,7 +101,7 @@ def make_step(
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     update = optimizer.step
     forward = objective if context is None else _within(context, objective)
-    check: Callable[[], None] = gate if gate is not None else _seen(loss_sum)
+    check: Callable[[], None] = gate or (_seen(loss_sum) if loss_sum.device.type == "cpu" else _unseen)
 
     def weighed(loss: Tensor, _: Batch, weight: int) -> None:
         loss_sum.add_(loss, alpha=weight)
