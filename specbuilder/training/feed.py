@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -22,14 +21,6 @@ Batch = tuple[Tensor, ...]
 """The tensors that the objective takes, in its order."""
 
 
-Promise = Literal["bit-exact", "same-order", "weights-only"]
-"""`bit-exact`: the same batches, bit by bit. `same-order`: the same samples in the same order. `weights-only`: other samples may come."""
-
-
-class Stopped(Exception):
-    """Someone asked to stop while the run waited: for samples, or in the middle of an evaluation."""
-
-
 class Batches(Protocol):
     """What the loop takes samples from: columns on the device, or a caller's DataLoader."""
 
@@ -38,17 +29,8 @@ class Batches(Protocol):
         """Batches of an epoch."""
         ...
 
-    @property
-    def promise(self) -> Promise:
-        """What a run that is taken up again in the middle of an epoch gets."""
-        ...
-
-    def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch, counted from 0, from the batch `first` on: the same bits as if all had been asked for."""
-        ...
-
-    def indices(self, epoch: int, batch: int) -> list[int]:
-        """The numbers of the samples of a batch, for messages; empty where they cannot be told."""
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """The batches of an epoch, counted from 0."""
         ...
 
 
@@ -139,28 +121,14 @@ class Feed:
         whole, rest = divmod(self.count, self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
-    @property
-    def promise(self) -> Promise:
-        return "bit-exact"
-
-    def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch, counted from 0, from the batch `first` on. Chunks begin where they do for the whole epoch, so that no kernel sees other
-        neighbours of a sample.
-        """
-        chunks_before, first = divmod(first, self._at_once)
-        for chunk in self._visited(epoch).split(self._at_once * self.batch_size)[chunks_before:]:
-            tensors = [self._tensor(name, chunk, epoch) for name in self.features]
-            yield from islice(zip(*(tensor.split(self.batch_size) for tensor in tensors), strict=True), first, None)
-            first = 0
-
-    def indices(self, epoch: int, batch: int) -> list[int]:
-        """The numbers of the samples of a batch, in its part as it was cut."""
-        return self._visited(epoch)[batch * self.batch_size : (batch + 1) * self.batch_size].tolist()
-
-    def _visited(self, epoch: int) -> Tensor:
-        """The samples of an epoch in their order."""
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """The batches of an epoch, counted from 0."""
         indices = self._order(epoch) if self.shuffle else torch.arange(self.count, device=self.device)
-        return indices[: self.batches * self.batch_size] if self.drop_last else indices
+        if self.drop_last:
+            indices = indices[: self.batches * self.batch_size]
+        for chunk in indices.split(self._at_once * self.batch_size):
+            tensors = [self._tensor(name, chunk, epoch) for name in self.features]
+            yield from zip(*(tensor.split(self.batch_size) for tensor in tensors), strict=True)
 
     def _order(self, epoch: int) -> Tensor:
         """The order of an epoch. Several are made at once: the cost is in the number of kernels, not in their size."""

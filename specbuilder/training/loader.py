@@ -23,7 +23,7 @@ from specbuilder.diagnostics import DataError, UsageError
 from specbuilder.shapes import TensorType
 from specbuilder.training.columns import as_tensor, by_feature, fit, type_of, unstackable
 from specbuilder.training.expected import Expected
-from specbuilder.training.feed import Batch, Promise, Route
+from specbuilder.training.feed import Batch, Route
 
 Check = Callable[[Tensor, int], None]
 """Refuses numbers that the loss or an input cannot take; the number is that of the first sample."""
@@ -194,23 +194,11 @@ class LoaderFeed:
         """Batches of an epoch."""
         return len(self.loaded.loader)
 
-    @property
-    def promise(self) -> Promise:
-        """The order can be had again, from torch's generator as it was when the epoch began; what a data set draws for itself cannot."""
-        return "same-order"
-
-    def indices(self, epoch: int, batch: int) -> list[int]:
-        """A loader does not tell which samples it gives."""
-        return []
-
-    def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch, counted from 0, in the loader's order. Those before `first` are drawn and dropped."""
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """The batches of an epoch, counted from 0, in the loader's order."""
         seen = 0
-        for number, batch in enumerate(self.loaded.batches()):
+        for batch in self.loaded.batches():
             target = batch[self.features[-1]]
-            if number < first:
-                seen += len(target)
-                continue
             for name, check in self.checks.items():
                 check(batch[name], seen)
             indices = torch.arange(seen, seen + len(target), device=self.device)
