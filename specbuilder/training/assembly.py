@@ -67,7 +67,7 @@ def assemble(plan: Plan, graph: TypedGraph, cut: data.Parts, emission: Emission,
     context = autocast(decisions.precision.value, device)
     weighing = _weighing(plan, cut)
     assert plan.length is not None
-    state = State(model=model, optimizer=optimizer, loss_sum=torch.zeros((), device=device))
+    state = State(model=model, optimizer=optimizer, loss_sum=torch.zeros((), device=device), generators=feeds["train"].generators)
     if weighing.ignored is not None:
         state.counted = torch.zeros((), dtype=torch.int64, device=device)
     if plan.average is not None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import chain
 from math import inf, isfinite, nan
 from time import monotonic
 from typing import Any, Literal, Protocol
@@ -24,7 +23,7 @@ from specbuilder.plan.schedule import factor, is_flat
 from specbuilder.training.evaluate import evaluate
 from specbuilder.training.feed import Batch, Batches, Stopped
 from specbuilder.training.journal import Journal
-from specbuilder.training.state import State, generators, set_generators
+from specbuilder.training.state import State
 from specbuilder.training.step import Context, Gate, NotFinite, Objective, Step
 from specbuilder.training.weighing import Weighing
 
@@ -147,18 +146,13 @@ def _follow(state: State, course: Course, journal: Journal, watcher: Watcher, ke
 def _batches(feed: Batches, state: State, length: Length) -> Iterator[Batch]:
     """The batches from where the state stands to the end of its epoch."""
     epoch, first = divmod(state.step, length.steps_per_epoch)
-    if feed.promise == "bit-exact":
-        return feed.epoch(epoch, first)
-    if first == 0 or state.epoch_random is None:
-        state.epoch_random = generators(state)
-        return feed.epoch(epoch, first)
-    # A caller's loader draws its order from torch's generator when the epoch begins: it begins again, and what was drawn since is put back.
-    now = generators(state)
-    set_generators(state.epoch_random, state)
-    batches = feed.epoch(epoch, first)
-    batch = next(batches, None)
-    set_generators(now, state)
-    return chain([] if batch is None else [batch], batches)
+    # The generators of a caller's loader go back to where the epoch began; there are none otherwise.
+    if first and state.epoch_began:
+        for generator, began in zip(feed.generators, state.epoch_began, strict=True):
+            generator.set_state(began)
+    else:
+        state.epoch_began = [generator.get_state() for generator in feed.generators]
+    return feed.epoch(epoch, first)
 
 
 def rates(optimizer: Optimizer) -> tuple[float, ...]:

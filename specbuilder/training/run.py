@@ -216,6 +216,7 @@ def _train(job: Job, cut: data.Parts, decisions: Decisions, folder: Path, journa
             outcome = train(state, course, journal, job.host, keeper, job.stop)
     finally:
         keeper.close()
+        course.feeds["train"].close()
     result_step = _to_result(state, plan, store, outcome)
     save_weights(state.model.state_dict(), folder)
     last = next((part for part in ("test", "validation") if part in course.feeds), None)

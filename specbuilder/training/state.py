@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,8 +54,10 @@ class State:
     is_due: bool = False
     """Whether the evaluation of this step is still to come."""
     control: Control = field(default_factory=Control)
-    epoch_random: Mapping[str, Tensor] | None = None
-    """Torch's generators as they were when the epoch began, where a caller's loader draws from them."""
+    generators: Sequence[torch.Generator] = ()
+    """Those of a caller's loader, which its order is drawn from."""
+    epoch_began: Sequence[Tensor] = ()
+    """What they were when the epoch began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ def take(state: State) -> Snapshot:
         "model": {name: _kept(tensor) for name, tensor in state.model.state_dict().items()},
         "optimizer": moments,
         "average": {name: _kept(tensor) for name, tensor in averaged.model.state_dict().items()} if averaged is not None else {},
-        "random": {**generators(state), **_began(state)},
+        "random": {**_generators(state), **_of_loader(state)},
         "sums": {"loss_sum": _kept(state.loss_sum)} | ({"counted": _kept(state.counted)} if state.counted is not None else {}),
     }
     control = state.control
@@ -138,7 +140,7 @@ def _trained(state: State) -> list[tuple[str, nn.Parameter]]:
     return [(names[parameter], parameter) for group in state.optimizer.param_groups for parameter in group["params"]]
 
 
-def generators(state: State) -> dict[str, Tensor]:
+def _generators(state: State) -> dict[str, Tensor]:
     """The state of torch's generators that the run draws from: that of the CPU and that of its device."""
     found = {"cpu": torch.get_rng_state()}
     device = state.loss_sum.device
@@ -149,8 +151,10 @@ def generators(state: State) -> dict[str, Tensor]:
     return found
 
 
-def _began(state: State) -> dict[str, Tensor]:
-    return {f"epoch.{name}": tensor for name, tensor in (state.epoch_random or {}).items()}
+def _of_loader(state: State) -> dict[str, Tensor]:
+    """The generators of a caller's loader: as they are, and as they were when the epoch began."""
+    now = {f"loader.{number}": generator.get_state() for number, generator in enumerate(state.generators)}
+    return now | {f"epoch.{number}": began.clone() for number, began in enumerate(state.epoch_began)}
 
 
 def _python_out() -> list[Any]:
@@ -188,23 +192,20 @@ def put(snapshot: Snapshot, state: State) -> None:
     state.step, state.samples, state.is_due = position["step"], position["samples"], position["is_due"]
     state.control = Control(**snapshot.values["control"])
     randoms = snapshot.tensors["random"]
-    began = {name.removeprefix("epoch."): tensor for name, tensor in randoms.items() if name.startswith("epoch.")}
-    state.epoch_random = began or None
-    set_generators({name: tensor for name, tensor in randoms.items() if not name.startswith("epoch.")}, state)
+    for number, generator in enumerate(state.generators):
+        generator.set_state(randoms[f"loader.{number}"])
+    state.epoch_began = [randoms[f"epoch.{number}"] for number in range(len(state.generators)) if f"epoch.{number}" in randoms]
+    # Last of all, since whatever is built draws from them.
+    torch.set_rng_state(randoms["cpu"])
+    device = state.loss_sum.device
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(randoms["device"], device)
+    elif device.type == "mps":
+        torch.mps.set_rng_state(randoms["device"])
     version, words, gauss = snapshot.values["random"]["python"]
     random.setstate((version, tuple(words), gauss))
     name, keys, *rest = snapshot.values["random"]["numpy"]
     np.random.set_state((name, np.array(keys, dtype=np.uint32), *rest))
-
-
-def set_generators(states: Mapping[str, Tensor], state: State) -> None:
-    """Puts torch's generators back. Goes last: whatever is built afterwards would draw from them."""
-    torch.set_rng_state(states["cpu"])
-    device = state.loss_sum.device
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(states["device"], device)
-    elif device.type == "mps":
-        torch.mps.set_rng_state(states["device"])
 
 
 def _check(snapshot: Snapshot, state: State) -> None:
@@ -214,7 +215,8 @@ def _check(snapshot: Snapshot, state: State) -> None:
     _check_tensors("the averaged weights", snapshot.tensors["average"], model if state.averaged is not None else {})
     sums = {"loss_sum": state.loss_sum} | ({"counted": state.counted} if state.counted is not None else {})
     _check_tensors("the sums", snapshot.tensors["sums"], sums)
-    _check_names("generators", {name: None for name in snapshot.tensors["random"] if not name.startswith("epoch.")}, tuple(generators(state)))
+    randoms = {name: None for name in snapshot.tensors["random"] if not name.startswith("epoch.")}
+    _check_names("generators", randoms, (*_generators(state), *(f"loader.{number}" for number in range(len(state.generators)))))
     trained = [name for name, _ in _trained(state)]
     named = {*snapshot.tensors["optimizer"], *snapshot.values["optimizer"]}
     quantities = {key.rpartition("/")[2] for key in named}
