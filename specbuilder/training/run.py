@@ -336,7 +336,7 @@ def _write_texts(folder: Path, texts: Texts, plan: Plan, decisions: Decisions) -
     written = {f"spec{texts.spec_suffix}": texts.spec, **texts.beside, "model.py": texts.model.text, "objective.py": texts.objective}
     for file, text in written.items():
         with disk(folder / file):
-            (folder / file).parent.mkdir(exist_ok=True)
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
             # As it is, since digests of some are kept too.
             (folder / file).write_bytes(text.encode())
     write_json(folder / "plan.json", plan.as_json())
