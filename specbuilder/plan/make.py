@@ -19,7 +19,7 @@ from specbuilder.graph.count import batch_symbol
 from specbuilder.graph.graph import TypedGraph
 from specbuilder.graph.promises import check_forms
 from specbuilder.graph.variables import Variables
-from specbuilder.language.document import OPTION
+from specbuilder.language.document import OPTIONS
 from specbuilder.language.settings import TRAIN_KINDS, TRANSFORM_LISTS, DataSettings, Settings, Statistics, TrainSettings
 from specbuilder.language.tree import DataTree, Entry, SpecTree, TrainTree, Use
 from specbuilder.language.uses import finish, report_problems
@@ -181,7 +181,7 @@ def _fields_agree(optimizer: Optimizer, use: Use | None, diagnostics: Diagnostic
 def _origin(written: Span | None) -> Origin:
     if written is None:
         return "default"
-    return "command line" if written.source.name == OPTION else "spec"
+    return "command line" if written.source.name in OPTIONS else "spec"
 
 
 def _report_duration(problem: DurationProblem, use: Use | None, diagnostics: Diagnostics) -> None:

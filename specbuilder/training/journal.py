@@ -9,7 +9,6 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from specbuilder.diagnostics import ResourceError, UsageError
@@ -27,11 +26,11 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 class Journal:
     """The lines of one run. A disk that is full does not stop a run that trains: lines that cannot be written are kept, and written with later ones."""
 
-    def __init__(self, folder: Path, details: Mapping[str, Any] = MappingProxyType({}), *, metrics: str = "", timing: str = "") -> None:
-        """`metrics` and `timing` are what was written before the state that the run goes on from; what came after it in the files is cut off. `details`
-        stand in every status.
-        """
-        self.folder, self._details = folder, details
+    def __init__(self, folder: Path, *, metrics: str = "", timing: str = "") -> None:
+        """`metrics` and `timing` are what was written before the state that the run goes on from; what came after it in the files is cut off."""
+        self.folder = folder
+        self.details: Mapping[str, Any] = {}
+        """What stands in every status."""
         self.state = ""
         """As `status.json` says."""
         self.trouble: str | None = None
@@ -52,7 +51,7 @@ class Journal:
 
     def status(self, state: str, **details: Any) -> None:
         """`status.json`: running, finished, interrupted or failed."""
-        write_json(self.folder / "status.json", {"state": state, **self._details, **details})
+        write_json(self.folder / "status.json", {"state": state, **self.details, **details})
         self.state = state
 
     def close(self) -> None:

@@ -28,6 +28,7 @@ from specbuilder.training.checkpoint import NEVER, Checkpoints, Kept, kept_in
 from specbuilder.training.checks import check_values
 from specbuilder.training.decide import Decisions, decide, look
 from specbuilder.training.evaluate import evaluate
+from specbuilder.training.feed import Promise
 from specbuilder.training.journal import Journal, new_folder, write_json
 from specbuilder.training.lock import Lock
 from specbuilder.training.loop import Course, Outcome, Watcher, judged, train
@@ -85,9 +86,8 @@ class Result:
     seconds: float
     metrics: Mapping[str, float]
     """Of the final weights: `test.*` where there is a test part, else `validation.*`."""
-    result_step: int
-    """The step whose weights are the result."""
-    stopped_early: bool
+    kind_of_weights: str
+    """Whose weights the result is: `weights of the last step`."""
     model: nn.Module
 
 
@@ -110,7 +110,7 @@ def execute(job: Job, *, root: Path, device: str = "auto") -> Result:
     folder = new_folder(root, job.plan.name)
     with Lock(folder):
         _write_texts(folder, job.texts, job.plan, decisions)
-        return _run(job, cut, decisions, folder, None, {})
+        return _run(job, cut, decisions, folder, None, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,15 +137,11 @@ def resume(job: Job, folder: Path, again: Again) -> Result:
         decisions = decide(wishes(job.plan, job.graph, asked), look())
         kept = last_kept(folder, job.host, fallback=again.fallback)
         cut = _cut(job)
-        differing = _differences(recorded, decisions)
-        promise = "bit-exact" if not differing else "same-order"
-        step = kept.snapshot.step if kept is not None else 0
-        why = f" ({'; '.join(differing)})" if differing else ""
-        job.host.said(f"resumed    after step {step:,}; {promise}{why}")
         if again.verify and kept is not None:
             _verify(job, cut, decisions, folder, kept)
-        write_json(folder / "decisions.json", decisions.as_json())
-        return _run(job, cut, decisions, folder, kept, {"resumed": {"step": step, "promise": promise, "because": differing}})
+        differing = _differences(recorded, decisions)
+        _write_texts(folder, job.texts, job.plan, decisions)
+        return _run(job, cut, decisions, folder, kept, differing)
 
 
 def last_kept(folder: Path, host: Host, *, fallback: bool = True) -> Kept | None:
@@ -176,18 +172,37 @@ def _differences(recorded: Mapping[str, Any], decisions: Decisions) -> list[str]
     return found + [f"{name} is {version}, was {before.get(name)}" for name, version in now["versions"].items() if version != before.get(name)]
 
 
-def _run(job: Job, cut: data.Parts, decisions: Decisions, folder: Path, kept: Kept | None, details: Mapping[str, Any]) -> Result:
-    journal = Journal(folder, details, **({name.removesuffix(".jsonl"): text for name, text in kept.journal.items()} if kept is not None else {}))
+def _run(job: Job, cut: data.Parts, decisions: Decisions, folder: Path, kept: Kept | None, differing: list[str] | None) -> Result:
+    """`differing` is what is decided otherwise than when the run began; None where it begins now."""
+    journal = Journal(folder, **({name.removesuffix(".jsonl"): text for name, text in kept.journal.items()} if kept is not None else {}))
     try:
         journal.status("running", step=kept.snapshot.step if kept is not None else 0)
         with _determinism(job.plan.train.deterministic), _forked(job.plan):
-            return _train(job, cut, decisions, folder, journal, kept)
+            state, course = _assembled(job, cut, decisions, folder, kept)
+            if differing is not None:
+                journal.details = {"resumed": _promised(state, course, differing, job.host)}
+            try:
+                return _train(job, state, course, decisions, folder, journal)
+            finally:
+                for feed in course.feeds.values():
+                    feed.close()
     except BaseException as error:
         if journal.state == "running":
             _end(journal, error)
         raise
     finally:
         journal.close()
+
+
+def _promised(state: State, course: Course, differing: list[str], host: Host) -> dict[str, Any]:
+    """What holds of a run that is taken up again, told and for `status.json`."""
+    level: Promise = course.feeds["train"].promise
+    reasons = [*differing, *([] if level == "bit-exact" else ["the samples come from a DataLoader of the caller"])]
+    if level == "bit-exact" and differing:
+        level = "same-order"
+    why = f" ({'; '.join(reasons)})" if reasons else ""
+    host.said(f"resumed    after step {state.step:,}; {level}{why}")
+    return {"step": state.step, "promise": level, "because": reasons}
 
 
 def _end(journal: Journal, error: BaseException) -> None:
@@ -204,9 +219,8 @@ def _said(error: BaseException) -> str:
     return error.diagnostics[0].message if isinstance(error, SpecbuilderError) and error.diagnostics else f"{type(error).__name__}: {error}"
 
 
-def _train(job: Job, cut: data.Parts, decisions: Decisions, folder: Path, journal: Journal, kept: Kept | None) -> Result:
+def _train(job: Job, state: State, course: Course, decisions: Decisions, folder: Path, journal: Journal) -> Result:
     plan, began = job.plan, monotonic()
-    state, course = _assembled(job, cut, decisions, folder, kept)
     store = Store(folder / CHECKPOINTS)
     keeper = Checkpoints(store, plan.checkpoint, journal, {"fingerprint": plan.facts.fingerprint if plan.facts else None}, job.host.said)
     keeper.began(state)
@@ -216,7 +230,6 @@ def _train(job: Job, cut: data.Parts, decisions: Decisions, folder: Path, journa
             outcome = train(state, course, journal, job.host, keeper, job.stop)
     finally:
         keeper.close()
-        course.feeds["train"].close()
     result_step = _to_result(state, plan, store, outcome)
     save_weights(state.model.state_dict(), folder)
     last = next((part for part in ("test", "validation") if part in course.feeds), None)
@@ -235,8 +248,8 @@ def _train(job: Job, cut: data.Parts, decisions: Decisions, folder: Path, journa
         steps=state.step,
         seconds=monotonic() - began,
         metrics=metrics,
-        result_step=result_step,
-        stopped_early=state.control.stopped_early,
+        kind_of_weights=f"{'averaged weights' if state.averaged is not None and state.averaged.updates else 'weights'} of "
+        + (f"the best step, {result_step:,}" if result_step != state.step else "the last step"),
         model=state.model,
     )
 
@@ -327,7 +340,7 @@ def _write_texts(folder: Path, texts: Texts, plan: Plan, decisions: Decisions) -
     written = {f"spec{texts.spec_suffix}": texts.spec, **texts.beside, "model.py": texts.model.text, "objective.py": texts.objective}
     for file, text in written.items():
         with disk(folder / file):
-            (folder / file).parent.mkdir(exist_ok=True)
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
             # As it is, since digests of some are kept too.
             (folder / file).write_bytes(text.encode())
     write_json(folder / "plan.json", plan.as_json())
