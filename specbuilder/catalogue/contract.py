@@ -31,6 +31,8 @@ NonNegativeInt = Annotated[int, Ge(0)]
 PositiveFloat = Annotated[float, Gt(0)]
 NonNegativeFloat = Annotated[float, Ge(0)]
 Probability = Annotated[float, Ge(0), Le(1)]
+DurationText = Annotated[str, "a duration"]
+"""`5 epochs`, `200 steps`, `30%` (plan.md 2.0): the plan reads it."""
 
 
 # Ports ---------------------------------------------------------------------------------------------------------------
@@ -379,8 +381,8 @@ class Average(Kind):
 
     family: ClassVar[Family] = "average"
 
-    every: str | NonNegativeFloat = Field(default="1 step", description="a duration: how often the average moves")
-    begin: str | NonNegativeFloat = Field(default=0, description="a duration; until then the average is the weights themselves")
+    every: DurationText | NonNegativeFloat = Field(default="1 step", description="a duration: how often the average moves")
+    begin: DurationText | NonNegativeFloat = Field(default=0, description="a duration; until then the average is the weights themselves")
     buffers: bool = Field(default=True, description="average buffers of floating-point numbers too, such as running means; else they are copied")
 
     def update(self, average: list[torch.Tensor], weights: list[torch.Tensor], updates: int) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
 
-from specbuilder.catalogue.contract import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from specbuilder.catalogue.contract import DurationText, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from specbuilder.catalogue.declared import Declared
 
 
@@ -36,7 +36,7 @@ class MonitorSettings(Settings):
 class EarlyStoppingSettings(Settings):
     """When a run ends since it does not get better any more."""
 
-    patience: PositiveInt | str
+    patience: PositiveInt | DurationText
     """Evaluations without a better one, or a duration such as `5 epochs`."""
     min_delta: NonNegativeFloat = 0.0
     """By how much an evaluation must be better to count as better."""
@@ -45,11 +45,11 @@ class EarlyStoppingSettings(Settings):
 class CheckpointSettings(Settings):
     """When the state of a run is kept, and how much of it."""
 
-    every: str | NonNegativeFloat | None = None
+    every: DurationText | NonNegativeFloat | None = None
     """A duration, of time too (`10 minutes`); None: at evaluations, at most 1 % of the time, and at the end."""
     keep: PositiveInt = 2
     """The latest that are kept."""
-    keep_every: str | NonNegativeFloat | None = None
+    keep_every: DurationText | NonNegativeFloat | None = None
     """A duration; the checkpoints at its multiples are kept for good."""
     best: bool | None = None
     """Whether the best is kept and is the result; None is whether `early_stopping` is on."""

@@ -117,8 +117,10 @@ def monitor_of(written: str | MonitorSettings | None, metrics: Mapping[str, Metr
             raise ControlProblem("SB0715", f"`{name}` is measured once, at the end of the run, so it cannot be monitored", *path, help=listed)
         if f"{part}.{name}" in produced:
             listed = f"write `{part}.{name}`"
-        near = None if name.partition(".")[0] in ("validation", "test") and name.partition(".")[0] != part else did_you_mean(name, produced)
-        raise ControlProblem("SB0715", f"the run gives no metric `{name}`", *path, help=near or listed)
+        of = name.partition(".")[0]
+        if of in ("validation", "test") and of != part:
+            raise ControlProblem("SB0715", f"there is no part `{of}` to give `{name}`", *path, help=f"cut it off: `data: {{split: {{{of}: 0.1}}}}`")
+        raise ControlProblem("SB0715", f"the run gives no metric `{name}`", *path, help=did_you_mean(name, produced) or listed)
     return Monitor(name=name, mode=mode or produced[name])
 
 
@@ -135,7 +137,7 @@ def monitor_remarks(
             )
             yield ControlProblem("SB0719", message, "monitor", "mode", help="delete `mode`")
     if is_used and monitor.name.startswith("test."):
-        message = f"the weights are chosen by `{monitor.name}`, so the test part says too much good of them"
+        message = f"the weights are chosen by `{monitor.name}`, so the figures of the test part will look better than the network is"
         yield ControlProblem("SB0718", message, help="cut off a part to choose by: `data: {split: {validation: 0.1}}`")
 
 
@@ -220,9 +222,11 @@ def _maybe_zero(name: str, written: str | float, *path: str) -> Duration | None:
 def _positive(name: str, written: str | float, duration: Duration, *path: str) -> Duration:
     if duration.number == 0:
         shown = f"`{written}`" if isinstance(written, str) else f"{written:g}"
-        raise ControlProblem(
-            "SB0707", f"`{name}` is {shown}, but nothing happens more often than at every step", *path, help="write `1 step` or more"
-        )
+        if name == "patience":
+            message, help = f"`patience` is {shown}, so that the run would end where it is not better once", "write `1 epoch` or more"
+        else:
+            message, help = f"`{name}` is {shown}, but nothing happens more often than at every step", "write `1 step` or more"
+        raise ControlProblem("SB0707", message, *path, help=help)
     return duration
 
 

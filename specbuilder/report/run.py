@@ -24,10 +24,34 @@ def header(plan: Plan, parameters: int, folder: Path, decisions: Mapping[str, An
     lines = [
         f"{plan.name}  {figures.plural(parameters, 'parameter')}  {folder}",
         f"data       {source}: {parts}; inputs {bound}; target {plan.target}",
-        f"plan       {figures.plural(length.steps, 'step')}, {epochs} epoch{'' if epochs == '1' else 's'} of {length.steps_per_epoch:,}, batch {plan.data.batch_size}{last}",
+        f"plan       {figures.plural(length.steps, 'step')}, {epochs} epoch{'' if epochs == '1' else 's'} of {length.steps_per_epoch:,}, {_batch(plan)}{last}",
+        *_accompanied(plan),
     ]
     shown = ("device", "precision", "compile")
     lines += [f"{name:<10} {decisions[name]['value']} ({decisions[name]['reason']})" for name in shown]
+    return lines
+
+
+def _batch(plan: Plan) -> str:
+    passes = plan.data.batch_size // plan.micro_batch_size
+    return f"batch {plan.data.batch_size}" + (f" = {passes} x {plan.micro_batch_size}" if passes > 1 else "")
+
+
+def _accompanied(plan: Plan) -> list[str]:
+    """A line for each thing that goes along with the steps, where it is on."""
+    lines = []
+    if plan.average is not None:
+        assert plan.length is not None and plan.length.average is not None
+        steps = plan.length.average
+        begin = f" from step {steps.begin:,} on" if steps.begin else ""
+        every = "every step" if steps.every == 1 else f"every {steps.every:,} steps"
+        lines.append(f"average    {plan.average.kind}, {every}{begin}; its weights are evaluated and are the result")
+    if plan.monitor is not None and (plan.early_stopping is not None or plan.checkpoint.best):
+        said = f"monitor    {plan.monitor.name} ({plan.monitor.mode})"
+        if plan.early_stopping is not None:
+            patience, unit = plan.early_stopping.patience, plan.early_stopping.unit
+            said += f"; ends after {figures.plural(patience, unit.removesuffix('s'))} without a better one"
+        lines.append(said + ("; the best weights are the result" if plan.checkpoint.best else ""))
     return lines
 
 
