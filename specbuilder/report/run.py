@@ -71,15 +71,15 @@ def _figure(name: str, value: Any) -> str:
     return f"{value:.2%}" if name.endswith("accuracy") else f"{value:.4f}"
 
 
-def ending(folder: Path, state: str, metrics: Mapping[str, float], seconds: float, class_name: str, notes: Sequence[str] = ()) -> list[str]:
+def ending(
+    folder: Path, state: str, metrics: Mapping[str, float], weights: str, seconds: float, class_name: str, notes: Sequence[str] = ()
+) -> list[str]:
     """What came of it, where it is, and the lines that load it without specbuilder."""
-    lines = (
-        [f"result     {', '.join(f'{name} {_figure(name, value)}' for name, value in metrics.items())} (weights of the last step)"] if metrics else []
-    )
+    lines = [f"result     {', '.join(f'{name} {_figure(name, value)}' for name, value in metrics.items())} ({weights})"] if metrics else []
     lines += [f"{'note':<10} {note}" for note in notes]
     lines += [f"{state:<10} in {figures.duration(seconds)}; folder {folder}"]
     if state == "interrupted":
-        lines += ["           the weights so far are in weights.safetensors; going on from here (`resume`) is not there yet"]
+        lines += [f"           go on with `specbuilder resume {folder}`; the weights so far are in weights.safetensors"]
     lines += [
         "",
         f"To use it without specbuilder, in {folder}:",
@@ -88,3 +88,14 @@ def ending(folder: Path, state: str, metrics: Mapping[str, float], seconds: floa
         '  model.load_state_dict(load_file("weights.safetensors"))',
     ]
     return lines
+
+
+def table(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """One line a run: folder, state, steps, what it came to, and how long ago it wrote last."""
+    rows = [("run", "state", "step", "metrics", "age")]
+    for run in runs:
+        steps = f"{run['step']:,}" if run["steps"] is None else f"{run['step']:,} of {run['steps']:,}"
+        metrics = "  ".join(f"{name} {_figure(name, value)}" for name, value in run["metrics"].items())
+        rows.append((run["folder"], run["state"], steps, metrics, figures.duration(run["age_s"])))
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

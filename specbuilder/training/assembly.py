@@ -45,7 +45,9 @@ def wishes(plan: Plan, graph: TypedGraph, device: str) -> Wishes:
     )
 
 
-def assemble(plan: Plan, graph: TypedGraph, cut: data.Parts, emission: Emission, objective_text: str, decisions: Decisions, folder: Path) -> tuple[State, Course]:
+def assemble(
+    plan: Plan, graph: TypedGraph, cut: data.Parts, emission: Emission, objective_text: str, decisions: Decisions, folder: Path
+) -> tuple[State, Course]:
     """The state before the first step, and the course of the run. Draws from torch's generators: a state that is put back goes on top."""
     device = torch.device(decisions.device.value)
     memory_format = torch.channels_last if decisions.memory_format.value == "channels_last" else torch.contiguous_format

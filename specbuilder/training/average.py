@@ -39,5 +39,6 @@ class Averaged:
         if self.updates:
             self._kind.update(self._means, self._weights, self.updates - 1)
         else:
-            torch._foreach_copy_(self._means, self._weights)
+            for mean, weight in zip(self._means, self._weights, strict=True):
+                mean.copy_(weight)
         self.updates += 1

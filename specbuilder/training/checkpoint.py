@@ -83,7 +83,7 @@ class Checkpoints:
 
     def began(self, state: State) -> None:
         """The run begins, or goes on, here."""
-        self._saved = state.step if state.step else None
+        self._saved = state.step or None
         self._last = monotonic()
         if (every := self._plan.every_steps) is not None:
             self.next_step = (state.step // every + 1) * every

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from specbuilder.catalogue.contract import Metric, Schedule
-from specbuilder.diagnostics import RunError
+from specbuilder.diagnostics import RunError, SpecbuilderError
 from specbuilder.plan.plan import EarlyStopping, Length, Monitor
 from specbuilder.plan.schedule import factor, is_flat
 from specbuilder.training.evaluate import evaluate
@@ -201,14 +201,14 @@ def _look(
     weight = int(state.counted) if state.counted is not None else state.samples
     loss = float(state.loss_sum) / weight if weight else nan
     if not isfinite(loss) and weight:
-        raise _not_finite(first_step + int(course.gate.passed) if course.gate is not None else state.step - 1, course, is_untouched=course.gate is not None)
+        raise _not_finite(
+            first_step + int(course.gate.passed) if course.gate is not None else state.step - 1, course, is_untouched=course.gate is not None
+        )
     row: dict[str, Any] = {"step": state.step, "epoch": round(state.step / length.steps_per_epoch, 6), "train.loss": loss}
     training_s = monotonic() - clock.interval_began
     if course.shown is not None:
         batches = course.feeds[course.shown].epoch(0)
-        found = evaluate(
-            judged(state), course.objective, batches, course.metrics, context=course.context, weighing=course.weighing, stop=stop
-        )
+        found = evaluate(judged(state), course.objective, batches, course.metrics, context=course.context, weighing=course.weighing, stop=stop)
         row |= {f"{course.shown}.{name}": value for name, value in found.items()}
     row["lr"] = float(state.optimizer.param_groups[0]["lr"])
     timing = {
@@ -245,7 +245,7 @@ def _control(state: State, course: Course, row: Mapping[str, Any]) -> bool:
     return is_best
 
 
-def _not_finite(step: int, course: Course, *, is_untouched: bool) -> RunError:
+def _not_finite(step: int, course: Course, *, is_untouched: bool) -> SpecbuilderError:
     """What is said of a loss that is no number: in which step, over which samples, and what the weights are now. `step` steps went well before."""
     epoch, number = divmod(step, course.length.steps_per_epoch)
     message = f"the training loss is not a number in step {step + 1} (epoch {epoch + 1})"

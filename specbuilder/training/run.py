@@ -6,6 +6,7 @@ is saved and judged. The folder tells the state of the run at any moment.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ CHECKPOINTS = "checkpoints"
 class Host(Watcher, Protocol):
     """Who hears of a whole run."""
 
-    def started(self, folder: Path, plan: Plan, decisions: Decisions) -> None: ...
+    def started(self, folder: Path, plan: Plan, parameters: int, decisions: Decisions) -> None: ...
 
     def said(self, text: str) -> None:
         """Something that the user must know."""
@@ -54,7 +55,7 @@ class Host(Watcher, Protocol):
 class Silent:
     """Nobody listens."""
 
-    def started(self, folder: Path, plan: Plan, decisions: Decisions) -> None: ...
+    def started(self, folder: Path, plan: Plan, parameters: int, decisions: Decisions) -> None: ...
 
     def said(self, text: str) -> None: ...
 
@@ -224,7 +225,7 @@ def _train(job: Job, state: State, course: Course, decisions: Decisions, folder:
     store = Store(folder / CHECKPOINTS)
     keeper = Checkpoints(store, plan.checkpoint, journal, {"fingerprint": plan.facts.fingerprint if plan.facts else None}, job.host.said)
     keeper.began(state)
-    job.host.started(folder, plan, decisions)
+    job.host.started(folder, plan, sum(each.numel() for each in state.model.parameters()), decisions)
     try:
         with _room(job, state):
             outcome = train(state, course, journal, job.host, keeper, job.stop)
@@ -367,16 +368,16 @@ def _forked(plan: Plan) -> Iterator[None]:
     run, and put back afterwards.
     """
     seed = key(plan.seeds.of("model"), "model", 0)
-    python, legacy = random.getstate(), np.random.get_state(legacy=True)
+    python, legacy = random.getstate(), np.random.get_state(legacy=True)  # noqa: NPY002
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         random.seed(seed)
-        np.random.seed(seed & 0xFFFF_FFFF)
+        np.random.seed(seed & 0xFFFF_FFFF)  # noqa: NPY002  # that one is what own data sets draw from
         try:
             yield
         finally:
             random.setstate(python)
-            np.random.set_state(legacy)
+            np.random.set_state(legacy)  # noqa: NPY002
 
 
 @contextmanager

@@ -163,7 +163,7 @@ def _python_out() -> list[Any]:
 
 
 def _numpy_out() -> list[Any]:
-    name, words, position, has_gauss, gauss = np.random.get_state(legacy=True)
+    name, words, position, has_gauss, gauss = np.random.get_state(legacy=True)  # noqa: NPY002  # the global one, which own data sets draw from
     return [str(name), [int(word) for word in words], int(position), int(has_gauss), float(gauss)]
 
 
@@ -205,7 +205,7 @@ def put(snapshot: Snapshot, state: State) -> None:
     version, words, gauss = snapshot.values["random"]["python"]
     random.setstate((version, tuple(words), gauss))
     name, keys, *rest = snapshot.values["random"]["numpy"]
-    np.random.set_state((name, np.array(keys, dtype=np.uint32), *rest))
+    np.random.set_state((name, np.array(keys, dtype=np.uint32), *rest))  # noqa: NPY002
 
 
 def _check(snapshot: Snapshot, state: State) -> None:

@@ -123,9 +123,9 @@ def make_step(
     is_sum = weighing.reduction == "sum"
 
     def in_pieces(batch: Batch, _: int) -> None:
-        count = weighing.count(batch[-1])
+        counted = weighing.count(batch[-1])
         # Where no target counts at all, there is nothing to learn: 0, not 0/0.
-        count = count.clamp(min=1) if isinstance(count, Tensor) else count
+        count = counted.clamp(min=1) if isinstance(counted, Tensor) else counted
         for piece in zip(*(tensor.split(micro_batch_size) for tensor in batch), strict=True):
             loss, _ = forward(model, *piece)
             add(loss.detach(), piece, 1 if is_sum else len(piece[-1]))
