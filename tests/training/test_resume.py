@@ -79,16 +79,6 @@ def stop_after(steps: int) -> Callable[[], bool]:
     return lambda: next(asked) >= steps
 
 
-class After:
-    """Stops after a step, whatever else polls: evaluations ask as well."""
-
-    def __init__(self, steps: int) -> None:
-        self.steps, self.done = steps, 0
-
-    def __call__(self) -> bool:
-        return self.done >= self.steps
-
-
 def outcome(folder: Path) -> dict[str, str]:
     """The digest of every file of the last checkpoint, of the metrics and of the result."""
     last = max((folder / "checkpoints").glob("step-*"))
@@ -102,28 +92,35 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return outcome(small().train(root=tmp_path_factory.mktemp("whole"), device="cpu").folder)
 
 
-def polls_until(step: int) -> int:
-    """How often the loop and its evaluations ask before and at a step: once a step, and once a batch of the 100 validation samples."""
-    return step + 3 * ((step - 1) // 4)
+MOMENTS = range(1, STEPS + 3 * (STEPS // 4))
+"""Polls: one a step, and one for each of the three batches of an evaluation; the last evaluation ends the run."""
 
 
-@pytest.mark.parametrize("polls", range(1, STEPS + 3 * (STEPS // 4)))
+@pytest.mark.parametrize("polls", [polls for polls in MOMENTS if polls % 3])
 def test_stopped_at_any_moment_and_taken_up_again(polls: int, whole: dict[str, str], tmp_path: Path) -> None:
-    """Between two steps, and in the middle of evaluations. Every third time, another process goes on."""
+    """Between two steps, and in the middle of evaluations."""
     run = small().train(root=tmp_path, device="cpu", stop=stop_after(polls))
     assert run.state == "interrupted"
-    if polls % 3:
-        assert specbuilder.resume(run.folder).state == "finished"
-    else:
-        in_another_process(run.folder)
+    assert specbuilder.resume(run.folder).state == "finished"
     assert outcome(run.folder) == whole
 
 
-def in_another_process(folder: Path) -> None:
+def test_stopped_and_taken_up_in_another_process(whole: dict[str, str], tmp_path: Path) -> None:
+    """A third of the moments."""
+    folders = [small().train(root=tmp_path, device="cpu", stop=stop_after(polls)).folder for polls in MOMENTS if not polls % 3]
+    assert len(folders) == 6
+    in_another_process(*folders)
+    for folder in folders:
+        assert outcome(folder) == whole
+
+
+def in_another_process(*folders: Path) -> None:
+    """`specbuilder resume` of each in one fresh process."""
+    code = "import sys; from specbuilder.cli import main\nfor folder in sys.argv[1:]: assert main(['resume', folder]) == 0"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-m", "specbuilder", "resume", str(folder)], env=environment, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code, *map(str, folders)], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "bit-exact" in done.stdout
+    assert done.stdout.count("bit-exact") == len(folders)
 
 
 def test_three_times_in_a_row(whole: dict[str, str], tmp_path: Path) -> None:
