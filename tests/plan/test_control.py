@@ -9,6 +9,7 @@ import pytest
 from specbuilder.api import parse
 from specbuilder.catalogue.contract import REGISTRY
 from specbuilder.catalogue.losses.classification import CrossEntropy
+from specbuilder.catalogue.metrics.accuracy import Accuracy
 from specbuilder.diagnostics import SpecError
 from specbuilder.plan.plan import AverageSteps, CheckpointPlan, EarlyStopping, Monitor, Plan
 from specbuilder.report.run import header
@@ -186,6 +187,21 @@ def test_monitor(part: str | None, changes: dict[str, Any], monitor: Monitor | N
     plan = plan_of(part, **changes)
     assert plan.monitor == monitor
     assert plan.as_json()["train"]["monitor"] == (None if monitor is None else {"metric": monitor.name, "mode": monitor.mode})
+
+
+class Mistaken(Accuracy):
+    """A metric of which less is better."""
+
+    kind = "mistaken"
+    direction = "min"
+
+
+def test_a_metric_says_which_way_is_better(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(REGISTRY["metric"], "mistaken", Mistaken)
+    assert plan_of(train__metrics=["mistaken", "accuracy"]).monitor == Monitor("validation.mistaken", "min")
+    written = {"metric": "validation.mistaken", "mode": "max"}
+    (warning,) = spec_of(train__metrics=["mistaken"], train__monitor=written).warnings
+    assert warning.message == "`mode: max` takes the worst for the best: a smaller `validation.mistaken` is better"
 
 
 @pytest.mark.parametrize(
