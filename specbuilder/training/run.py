@@ -36,7 +36,9 @@ from specbuilder.training.loader import Check, Loaded, LoaderFeed
 from specbuilder.training.loop import Course, State, Watcher, train
 from specbuilder.training.memory import PART, disk, memory
 from specbuilder.training.random import key
+from specbuilder.training.samples import Samples
 from specbuilder.training.step import Add, autocast, make_optimizer, make_step
+from specbuilder.training.workers import WorkerFeed, source_of
 
 
 class Host(Watcher, Protocol):
@@ -149,7 +151,7 @@ def _train(
     if decisions.compile.value != "off":
         objective = torch.compile(objective, fullgraph=True, dynamic=False, mode=decisions.compile.value)
     with memory(f"the samples are kept on the device {device}"):
-        feeds = _feeds(plan, graph, cut, device, memory_format, folder)
+        feeds = _feeds(plan, graph, cut, device, memory_format, folder, decisions, stop)
     host.started(folder, plan, decisions)
     optimizer = make_optimizer(
         plan.optimizer.source(),
@@ -195,11 +197,20 @@ def _wishes(plan: Plan, graph: TypedGraph, device: str) -> Wishes:
         compile=plan.train.compile,
         optimizer_has_fused=plan.optimizer.has_fused,
         has_convolution=any(isinstance(node.source, Module) and "Conv2d" in node.source.constructor.function for node in graph.nodes),
+        feed=getattr(plan.data, "feed", "auto"),
+        workers=getattr(plan.data, "workers", "auto"),
     )
 
 
 def _feeds(
-    plan: Plan, graph: TypedGraph, cut: data.Parts, device: torch.device, memory_format: torch.memory_format, folder: Path
+    plan: Plan,
+    graph: TypedGraph,
+    cut: data.Parts,
+    device: torch.device,
+    memory_format: torch.memory_format,
+    folder: Path,
+    decisions: Decisions,
+    stop: Callable[[], bool],
 ) -> dict[str, Batches]:
     features = [*(plan.bindings[name] for name in graph.input_types), plan.target]
     pipeline = plan.pipeline
@@ -213,17 +224,21 @@ def _feeds(
             checks = _value_checks(plan, graph, part)
             feeds[part] = LoaderFeed(columns, features, route, seed_of=plan.seeds.of, device=device, checks=checks, memory_format=memory_format)
             continue
-        feeds[part] = Feed(
-            columns,
-            features,
-            route,
-            batch_size=plan.data.batch_size,
-            seed_of=plan.seeds.of,
-            device=device,
-            shuffle=is_train and plan.data.shuffle,
-            drop_last=is_train and plan.data.drop_last,
-            memory_format=memory_format,
-        )
+        settings: dict[str, Any] = {
+            "batch_size": plan.data.batch_size,
+            "seed_of": plan.seeds.of,
+            "device": device,
+            "shuffle": is_train and plan.data.shuffle,
+            "drop_last": is_train and plan.data.drop_last,
+            "memory_format": memory_format,
+        }
+        if isinstance(columns, Mapping) and decisions.feed.value == "device":
+            feeds[part] = Feed(columns, features, route, **settings)
+            continue
+        # Columns are checked as a whole before the run.
+        checks = _value_checks(plan, graph, columns.part) if isinstance(columns, Samples) else {}
+        source = source_of(columns, features, part, plan.seeds.of("augment"))
+        feeds[part] = WorkerFeed(source, features, route, workers=decisions.workers.value, checks=checks, stop=stop, **settings)
     return feeds
 
 
@@ -249,7 +264,7 @@ def _normalization(plan: Plan, columns: data.Part, device: torch.device, folder:
         mean, std = (torch.tensor(value, dtype=torch.float32).reshape(-1) for value in (wish.mean, wish.std))
     else:
         feature = plan.pipeline.feature
-        given = columns.chunks(feature) if isinstance(columns, Loaded) else chunks(columns, feature)
+        given = chunks(columns, feature) if isinstance(columns, Mapping) else columns.chunks(feature)
         mean, std = fit_normalization(given, plan.pipeline.prepare)
     with disk(folder / "normalization.safetensors"):
         save_file({"mean": mean.contiguous(), "std": std.contiguous()}, folder / "normalization.safetensors")
@@ -260,7 +275,7 @@ def _weighing(plan: Plan, cut: data.Parts) -> Weighing:
     """What batches weigh. Targets are counted on the device only where some may be ignored: the others need not pay for it."""
     ignored = plan.loss.ignored(plan.loss_types[1])
     is_there = ignored is not None and any(
-        isinstance(columns, Loaded) or bool((columns[plan.target].data == ignored).any()) for columns in cut.values()
+        not isinstance(columns, Mapping) or bool((columns[plan.target].data == ignored).any()) for columns in cut.values()
     )
     return Weighing(reduction=getattr(plan.loss, "reduction", "mean"), ignored=ignored if is_there else None)
 
@@ -284,7 +299,7 @@ def _check_values(plan: Plan, graph: TypedGraph, parts: data.Parts) -> None:
     abort.
     """
     for part, columns in parts.items():
-        if isinstance(columns, Loaded):
+        if not isinstance(columns, Mapping):
             continue
         for feature, check in _value_checks(plan, graph, part).items():
             check(columns[feature].data, 0)
