@@ -1,4 +1,4 @@
-"""What Python users import: `load`, `Spec`, `Run`, `load_run`.
+"""What Python users import: `load`, `Spec`, `Run`, `load_run`; and `spec_of`, the spec of a run.
 
     spec = specbuilder.load("specs/cnn.yaml", set={"train.epochs": 3})
     model = spec.build(seed=0)
@@ -10,11 +10,13 @@ Torch is imported when a model is built, not before: a spec can be loaded, count
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from specbuilder import __version__
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
     from specbuilder.language.folders import Files
     from specbuilder.language.maps import Layout
     from specbuilder.report.provenance import Provenance
-    from specbuilder.training.run import Host
+    from specbuilder.training.run import Host, Job, Result
 
 
 def load(
@@ -64,8 +66,8 @@ def load(
     Raises `SpecError` with every mistake found, `CheckError` when only a promise in `expect` is broken, `UsageError` when the file cannot be read.
     """
     path = path_of(path)
-    _load_kinds(kinds)
-    return _checked(read_file(path), str(path), variant, set, files_at(path, roots))
+    own = _load_kinds(kinds)
+    return _checked(read_file(path), str(path), variant, set, files_at(path, roots), own)
 
 
 def parse(
@@ -76,19 +78,56 @@ def parse(
     set: Mapping[str, Any] | None = None,
     folder: str | Path | None = None,
     roots: Sequence[str | Path] = (),
+    kinds: Sequence[str | Path] = (),
 ) -> Spec:
     """Checks a spec that is already in memory; `name` is what messages call it, and its suffix says YAML or JSON. With a `folder` it may include files."""
+    own = _load_kinds(kinds)
     files = files_at(Path(folder) / Path(name).name, roots) if folder is not None else None
-    return _checked(text, name, variant, set, files)
+    return _checked(text, name, variant, set, files, own)
 
 
-def _checked(text: str | bytes, name: str, variant: str | None, set: Mapping[str, Any] | None, files: Files | None) -> Spec:
+def spec_of(folder: str | Path, set: Mapping[str, Any] | None = None) -> Spec:
+    """The spec of a run from its folder alone, checked as it was for the run: with its variant, with what was set, with the files that it includes and
+    the own kinds that it names, all of which the folder keeps. `set` changes more. Python files of own kinds are executed, as `load_run` executes `model.py`.
+
+    Raises `UsageError` where it is no run folder, `DataError` where something in it is damaged or changed, and what `load` raises.
+    """
+    from specbuilder.language.folders import SOURCES, Refused, asked
+
+    folder = Path(folder)
+    sources = _parsed(_read_text(folder / SOURCES), folder / SOURCES)
+    try:
+        run = asked(folder, sources)
+    except Refused as refused:
+        raise DataError.of(refused.code, f"{folder}: {refused.message}", help=refused.help) from None
+    except ValueError as error:
+        raise _damaged(folder / SOURCES, str(error)) from None
+    own: tuple[ModuleType, ...] = ()
+    if run.kinds:
+        from specbuilder.catalogue.own import load_file
+
+        own = tuple(load_file(folder / file, is_copy=True) for file in run.kinds)
+    changes = {**run.changes, **as_text(set or {})}
+    return _checked(run.text, str(folder / run.file), run.variant, changes, run.files, own, called=run.name)
+
+
+def _checked(
+    text: str | bytes,
+    name: str,
+    variant: str | None,
+    set: Mapping[str, Any] | None,
+    files: Files | None,
+    own: tuple[ModuleType, ...] = (),
+    *,
+    called: str = "",
+) -> Spec:
     diagnostics = Diagnostics()
     changes = as_text({} if set is None else set)
     checked = check(text, name, changes, diagnostics, variant=variant, files=files)
     raise_found(diagnostics)
     assert checked.tree is not None and checked.graph is not None and checked.report is not None
-    return Spec(name, text if isinstance(text, str) else text.decode(), checked, tuple(diagnostics), variant=variant, changes=changes)
+    text = text if isinstance(text, str) else text.decode()
+    return Spec(name, text, checked, tuple(diagnostics), variant=variant, changes=changes, own_kinds=own, called=called)
 
 
 def as_text(changes: Mapping[str, Any]) -> dict[str, str]:
@@ -136,12 +175,13 @@ def files_at(path: Path, roots: Sequence[str | Path]) -> Files:
     return files_of(path, tuple(map(Path, roots)))
 
 
-def _load_kinds(files: Sequence[str | Path]) -> None:
-    """The kinds of a user's files, which a spec may name from here on."""
-    if files:
-        from specbuilder.catalogue.own import load_kinds
+def _load_kinds(files: Sequence[str | Path]) -> tuple[ModuleType, ...]:
+    """The modules of a user's files, whose kinds a spec may name from here on."""
+    if not files:
+        return ()
+    from specbuilder.catalogue.own import load_kinds
 
-        load_kinds(files)
+    return load_kinds(files)
 
 
 def variants_of(
@@ -230,14 +270,19 @@ class Spec:
         *,
         variant: str | None = None,
         changes: Mapping[str, str] | None = None,
+        own_kinds: Sequence[ModuleType] = (),
+        called: str = "",
     ) -> None:
         assert checked.tree is not None and checked.graph is not None and checked.report is not None
         self.origin: str = origin
         """Where it was read from."""
+        self.called = called or Path(origin).name
+        """The name of its file; of a copy, that of what it was made of."""
         self.text = text
         self.variant = variant
         self.changes: Mapping[str, str] = changes or {}
         """What was set by path, as text."""
+        self._own_kinds = tuple(own_kinds)
         self.warnings = warnings
         self.tree: SpecTree = checked.tree
         self.graph: TypedGraph = checked.graph
@@ -262,7 +307,7 @@ class Spec:
         from specbuilder.emit.model import emit_model
 
         variant = f", variant {self.variant}" if self.variant is not None else ""
-        return emit_model(self.graph, f"{Path(self.origin).name}{variant}", __version__)
+        return emit_model(self.graph, f"{self.called}{variant}", __version__)
 
     @property
     def source(self) -> str:
@@ -333,17 +378,25 @@ class Spec:
         a map-style Dataset, or a DataLoader. Raises `CheckError` when a promise about a metric is broken; the run folder is complete then. Such a promise
         is of the run as the spec has it: with other data, or with anything set but `expect` itself, it is not checked, and `Run.notes` says so.
         """
-        from specbuilder.training.data import gather
         from specbuilder.training.decide import device_named
-        from specbuilder.training.run import Texts, execute
+        from specbuilder.training.run import execute
 
         device = device_named(device, "auto")
         if not str(root):
             raise UsageError.of("SB0909", "the folder for runs has no name", help="leave out `--runs`, or name a folder such as `runs`")
+        own = {name: part for name, part in (("train", train), ("validation", validation), ("test", test)) if part is not None}
+        job = self.job(own, synthetic=synthetic, host=host, stop=stop)
+        return self.ended(execute(job, root=Path(root), device=device), has_own_data=bool(own), synthetic=synthetic)
+
+    def job(self, own: Mapping[str, Any], *, synthetic: bool, host: Host | None, stop: Callable[[], bool] | None) -> Job:
+        """What is to be run: the plan over the data as it is, the network, the texts that the run folder keeps."""
+        from specbuilder.emit.objective import emit_objective
+        from specbuilder.training.data import gather
+        from specbuilder.training.run import Job, Silent, Texts
+
         if self.tree.train is None or self.tree.data is None:
             key = self.tree.model.span
             raise SpecError.of("SB0202", "this spec has no `train` and `data`, so there is nothing to run", key, help="add both, or use `build()`")
-        own = {name: part for name, part in (("train", train), ("validation", validation), ("test", test)) if part is not None}
         if own and "train" not in own:
             raise UsageError.of("SB0802", "own data needs `train=`")
         parts, facts = gather(self, own, synthetic=synthetic)
@@ -352,8 +405,6 @@ class Spec:
         raise_found(diagnostics)
         if plan is None:
             raise InternalError("plan", "no plan and no error")
-        from specbuilder.emit.objective import emit_objective
-
         suffix = ".json" if self.origin.endswith(".json") else ".yaml"
         texts = Texts(
             spec=self.text,
@@ -362,11 +413,14 @@ class Spec:
             model=self.emission,
             objective=emit_objective(plan, self.graph, __version__),
         )
-        result = execute(plan, self.graph, parts, texts, root=Path(root), device=device, host=host, stop=stop or (lambda: False))
-        unlike = self._unlike_written(bool(own), synthetic) if result.state == "finished" else None
+        return Job(plan=plan, graph=self.graph, parts=parts, texts=texts, host=host or Silent(), stop=stop or (lambda: False))
+
+    def ended(self, result: Result, *, has_own_data: bool, synthetic: bool) -> Run:
+        """The run that a result is of, its figures held against what the spec promises. Raises `CheckError` where a promise is broken."""
+        unlike = self._unlike_written(has_own_data, synthetic) if result.state == "finished" else None
         made_up = ("the samples are made up: there is nothing to learn in them, and the figures mean nothing",) if synthetic else ()
         notes = made_up + tuple(f"{name} is promised of the run as written, and {unlike}" for name in metrics_promised(self.tree)) if unlike else ()
-        run = Run(result.folder, result.state, dict(result.metrics), result.seconds, result.model, notes)
+        run = Run(result.folder, result.state, dict(result.metrics), result.seconds, result.model, notes, result.kind_of_weights)
         if result.state == "finished" and unlike is None:
             self._check_promises(run)
         return run
@@ -383,19 +437,36 @@ class Spec:
         return f"{changed[0]} was set" if len(changed) == 1 else f"{', '.join(changed[:-1])} and {changed[-1]} were set"
 
     def texts_beside(self, spec: str) -> dict[str, str]:
-        """The files beside the spec that make a run folder self-contained, by their path in it: what it includes, and how it was asked for."""
+        """The files beside the spec that make a run folder self-contained, by their path in it: what it includes, the own kinds that it may name, and how
+        it was asked for.
+        """
         from specbuilder.language.folders import SOURCES
 
         document = self.tree.document
         kept = {f"included/{number}-{Path(each.place).name}": each for number, each in enumerate(document.included, start=1)}
+        kinds = self._texts_of_kinds()
         sources = {
-            "spec": {"file": spec, "name": Path(self.origin).name, "sha256": document.digest},
+            "spec": {"file": spec, "name": self.called, "sha256": document.digest},
             "variant": self.variant,
             "set": dict(self.changes),
             "included": {each.place: {"file": file, "sha256": each.digest} for file, each in kept.items()},
+            "kinds": [{"files": {file: _digest(text) for file, text in files.items()}} for files in kinds],
         }
         texts = {SOURCES: json.dumps(sources, indent=2, ensure_ascii=False) + "\n"}
-        return texts | {file: each.text for file, each in kept.items()}
+        return texts | {file: each.text for file, each in kept.items()} | {file: text for files in kinds for file, text in files.items()}
+
+    def _texts_of_kinds(self) -> list[dict[str, str]]:
+        """The files of own kinds by their path in a run folder, each after the one that it is needed for: those that were given with the spec, and those of
+        which it names a kind although they were given before.
+        """
+        if "specbuilder.catalogue.own" not in sys.modules:
+            return []
+        from specbuilder.catalogue.own import named_in, texts_behind
+
+        document = self.tree.document
+        named = named_in((document.source.text, *(each.text for each in document.included), *self.changes.values()))
+        modules = dict.fromkeys((*self._own_kinds, *named))
+        return [{f"kinds/{number}/{file}": text for file, text in texts_behind(each).items()} for number, each in enumerate(modules, start=1)]
 
     def _check_promises(self, run: Run) -> None:
         diagnostics = Diagnostics()
@@ -418,6 +489,8 @@ class Run:
     model: nn.Module
     notes: tuple[str, ...] = ()
     """What the user should know of its figures: promises that were not held against it, and why."""
+    weights: str = "weights of the last step"
+    """Whose weights the result is."""
 
     def history(self) -> list[dict[str, Any]]:
         """One row an evaluation, as in `metrics.jsonl`."""
@@ -452,6 +525,12 @@ def load_run(folder: str | Path) -> Run:
     except Exception as error:  # header, bytes, names and shapes each fail in their own way
         raise _damaged(weights, error) from error
     return Run(folder, state, metrics, seconds, model.eval())
+
+
+def _digest(text: str) -> str:
+    from hashlib import sha256
+
+    return sha256(text.encode()).hexdigest()
 
 
 def _read_text(path: Path) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from specbuilder.catalogue.contract import (
     ITSELF,
     Attribute,
+    Average,
     Buffer,
     Call,
     Code,
@@ -44,6 +45,7 @@ from specbuilder.catalogue.contract import (
     Slice,
     Source,
     Transform,
+    average,
     call,
     dataset,
     function,
@@ -61,6 +63,7 @@ from specbuilder.shapes import Dim, Requirement, TensorType, parse_type, promote
 __all__ = [
     "ITSELF",
     "Attribute",
+    "Average",
     "Buffer",
     "Call",
     "Code",
@@ -99,6 +102,7 @@ __all__ = [
     "Source",
     "TensorType",
     "Transform",
+    "average",
     "call",
     "dataset",
     "function",

@@ -2,8 +2,8 @@
 
 A kind declares its fields, its ports, its shape rule, its parameters, its cost and the torch code it becomes; decoding, JSON Schema,
 `specbuilder kinds`, the summary, the emitted file and the contract tests all follow from the class, and nothing about a kind stands anywhere else.
-Torch-free: layers, functions, losses, optimizers and schedules *describe* code (`Call`, `Infix`); datasets, transforms and metrics keep their run-time
-half in the class and import torch inside that method, the only place where a kind may.
+Torch-free: layers, functions, losses, optimizers and schedules *describe* code (`Call`, `Infix`); datasets, transforms, metrics and averages keep their
+run-time half in the class and import torch inside that method, the only place where a kind may.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, ge
 
 from annotated_types import Ge, Gt, Le
 
-from specbuilder.catalogue.declared import Declared, fields_of
+from specbuilder.catalogue.declared import Declared, Field, fields_of
 from specbuilder.records import Record
 from specbuilder.shapes import Dim, Requirement, TensorType, is_floating
 
 if TYPE_CHECKING:
     import torch
 
-Family = Literal["node", "loss", "optimizer", "schedule", "dataset", "transform", "metric", "initializer"]
+Family = Literal["node", "loss", "optimizer", "schedule", "average", "dataset", "transform", "metric", "initializer"]
 """Layers and functions share one name space, `node`: they are what stands in a list of nodes."""
 
 # Field types ---------------------------------------------------------------------------------------------------------
@@ -31,6 +31,8 @@ NonNegativeInt = Annotated[int, Ge(0)]
 PositiveFloat = Annotated[float, Gt(0)]
 NonNegativeFloat = Annotated[float, Ge(0)]
 Probability = Annotated[float, Ge(0), Le(1)]
+DurationText = Annotated[str, "a duration"]
+"""`5 epochs`, `200 steps`, `30%` (plan.md 2.0): the plan reads it."""
 
 
 # Ports ---------------------------------------------------------------------------------------------------------------
@@ -324,6 +326,10 @@ class Loss(Node):
 
     family: ClassVar[Family] = "loss"
     inputs: ClassVar[tuple[Port, ...]] = (Port("input"), Port("target"))
+    couples_samples: ClassVar[bool] = False
+    """Whether the loss of a batch is more than the losses of its samples, as that of a contrastive loss is: then no part of a batch stands for it, and a
+    smaller `micro_batch_size` is refused.
+    """
 
     def classes(self, input: TensorType) -> Dim | None:
         """How many classes `input` scores, where the loss is one over classes: compared with what the data states."""
@@ -368,6 +374,22 @@ class Schedule(Kind):
     def rise(self, x: float) -> float:
         """The factor at share `x` of the warm-up, 0 < x <= 1."""
         return self.warmup_start + (self.start - self.warmup_start) * x
+
+
+class Average(Kind):
+    """Weights that follow those which are trained; where there are any, they are evaluated and kept as the result. A duration is a text (plan.md 2.0)."""
+
+    family: ClassVar[Family] = "average"
+
+    every: DurationText | NonNegativeFloat = Field(default="1 step", description="a duration: how often the average moves")
+    begin: DurationText | NonNegativeFloat = Field(default=0, description="a duration; until then the average is the weights themselves")
+    buffers: bool = Field(default=True, description="average buffers of floating-point numbers too, such as running means; else they are copied")
+
+    def update(self, average: list[torch.Tensor], weights: list[torch.Tensor], updates: int) -> None:
+        """Moves each tensor of `average`, floating-point numbers all, in place towards its peer in `weights`. `updates` counts those before this one; the
+        first of all, which copies, is none of them.
+        """
+        raise NotImplementedError
 
 
 class Feature(Record):
@@ -501,5 +523,5 @@ def layer(name: str, *, primary: str | None = None, aliases: tuple[str, ...] = (
     return _declare(name, primary, aliases, torch)
 
 
-function = loss = optimizer = schedule = dataset = transform = metric = initializer = layer
+function = loss = optimizer = schedule = average = dataset = transform = metric = initializer = layer
 """The same decorator under the name of each family, so that a class reads as what it is; the base class decides the family."""

@@ -73,7 +73,7 @@ def explain(cls: type[Declared], values: Mapping[str, Any], owner: str, deferred
         name = error["loc"][0] if error["loc"] else ""
         if name in problems or name in deferred:
             continue
-        if error["type"] == "extra_forbidden":
+        if error["type"] == "extra_forbidden" and len(error["loc"]) == 1:
             problems[name] = _unknown(cls, name, owner)
         elif error["type"] == "missing" and len(error["loc"]) == 1:
             problems[name] = _missing(cls, name, owner)
@@ -233,7 +233,7 @@ _PLURALS = {
 
 
 def _bounded(base: Any, metadata: list[Any]) -> str:
-    noun = describe(base)
+    noun = next((word for word in metadata if isinstance(word, str)), None) or describe(base)
     bounds = {type(bound): bound for bound in metadata if isinstance(bound, (Gt, Ge, Le, Lt))}
     if not bounds:
         return noun

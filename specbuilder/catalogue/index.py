@@ -164,6 +164,9 @@ KINDS: dict[Family, dict[str, str]] = {
         "one_cycle": "schedules.curves",
         "polynomial": "schedules.curves",
     },
+    "average": {
+        "ema": "averages.moving",
+    },
     "dataset": {
         "arrays": "datasets.arrays",
         "cifar10": "datasets.cifar",
@@ -417,6 +420,13 @@ ALIASES: dict[Family, dict[str, str]] = {
         "poly": "polynomial",
         "polynomialdecay": "polynomial",
         "polynomiallr": "polynomial",
+    },
+    "average": {
+        "exponentialmovingaverage": "ema",
+        "modelema": "ema",
+        "movingaverage": "ema",
+        "polyak": "ema",
+        "polyakaveraging": "ema",
     },
     "dataset": {
         "cifar": "cifar10",

@@ -16,6 +16,7 @@ TITLES: dict[Family, str] = {
     "loss": "Losses (`train.loss`)",
     "optimizer": "Optimizers (`train.optimizer`)",
     "schedule": "Schedules (`train.schedule`)",
+    "average": "Averages of the weights (`train.average`)",
     "metric": "Metrics (`train.metrics`)",
     "initializer": "Initializers (`init` of a node, `model.init`)",
     "dataset": "Datasets (`data`)",

@@ -91,8 +91,7 @@ def _own_part(data: Any, expected: Expected, part: str) -> Part:
 
 def reads_ahead(data: DataSettings) -> bool:
     """Whether the spec wants its samples read while the run goes on: `feed: workers`, or a number of `workers`."""
-    feed, workers = getattr(data, "feed", "auto"), getattr(data, "workers", "auto")
-    return feed == "workers" or (feed == "auto" and isinstance(workers, int) and workers > 0)
+    return data.feed == "workers" or (data.feed == "auto" and isinstance(data.workers, int) and data.workers > 0)
 
 
 def _check_split(own: Mapping[str, Any], expected: Expected) -> None:

@@ -52,7 +52,7 @@ class Batches(Protocol):
         ...
 
     def indices(self, epoch: int, batch: int) -> list[int]:
-        """The numbers of the samples in a batch, counted from 0 in the part as it was cut."""
+        """The numbers of the samples in a batch, counted from 0 in the part as it was cut; none where nobody knows them."""
         ...
 
     def close(self) -> None:

@@ -82,6 +82,7 @@ def test_a_run_folder_keeps_what_the_spec_includes_and_how_it_was_asked_for(tmp_
         "variant": "all_classes",
         "set": {"train.epochs": "1", "expect": "{}"},
         "included": {"parts/sizes.yaml": {"file": "included/1-sizes.yaml", "sha256": sha256(part.encode()).hexdigest()}},
+        "kinds": [],
     }
     origins = json.loads((run.folder / "plan.json").read_text())["origins"]
     assert (origins["train.epochs"], origins["train.loss"], origins["train.compile"]) == ("command line", "spec", "default")
