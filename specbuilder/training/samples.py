@@ -61,9 +61,9 @@ class Samples:
         for name in (*self.first, *columns):
             wanted, found = (type_of(each[name]) if name in each else None for each in (self.first, columns))
             if found != wanted:
-                has = f"`{name}` {_sample(found)}" if found is not None else f"no `{name}`"
-                had = f"`{name}` {_sample(wanted)}" if wanted is not None else f"no `{name}`"
-                raise DataError.of("SB0810", f"sample {number} of the part `{self.part}` has {has}, but the first one had {had}")
+                has, had = (_sample(type) if type is not None else "none" for type in (found, wanted))
+                message = f"`{name}` of sample {number} of the part `{self.part}` is {has}, but that of the first one is {had}"
+                raise DataError.of("SB0810", message)
         return {name: column.data[0] for name, column in columns.items()}
 
     def chunks(self, feature: str) -> Iterator[Tensor]:
