@@ -180,11 +180,11 @@ def _workers(wishes: Wishes, machine: Machine, feed: str) -> Decision:
         return Decision(0, "the samples on the device need none")
     if wishes.workers != "auto":
         return Decision(wishes.workers, "asked for")
-    cores = f"{machine.cores} core{'s' if machine.cores > 1 else ''}"
     count = min(machine.cores - 1, _WORKERS_AT_MOST)
     if count == 0:
         return Decision(0, "one core cannot read ahead and train at once")
-    return Decision(count, f"one less than the {cores}" if count < _WORKERS_AT_MOST else f"enough for most readers; the machine has {cores}")
+    few = count < _WORKERS_AT_MOST
+    return Decision(count, f"one less than the {machine.cores} cores" if few else f"enough for most readers; the machine has {machine.cores} cores")
 
 
 OptimizerForm = Literal["fused", "default"]

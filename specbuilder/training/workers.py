@@ -175,7 +175,7 @@ def _rounded(nbytes: int) -> int:
 def _shared(nbytes: int, workers: int, start: str) -> Tensor:
     """Memory that the processes see alike. Raises `ResourceError` where there is not so much."""
     help = f"use fewer `workers`; {_MAIN}"
-    needed = f"the batches that {workers} worker{'s' if workers > 1 else ''} read ahead need {in_words(nbytes)}"
+    needed = f"the batches that {workers} {'workers read' if workers > 1 else 'worker reads'} ahead need {in_words(nbytes)}"
     if start == "fork":
         try:
             return torch.frombuffer(mmap.mmap(-1, max(nbytes, 1)), dtype=torch.uint8)
@@ -304,9 +304,10 @@ class WorkerFeed:
         """The batches of an epoch from batch `first` on. Raises `Stopped` when the run is asked to stop while samples are waited for, `DataError` for a
         sample that cannot be read and for a worker that dies or hangs.
         """
-        chosen = self.order.of_epoch(epoch).split(self.batch_size)[first:]
-        for indices, tensors in self._read(chosen, epoch) if self.workers else self._read_here(chosen, epoch):
-            yield self._made(tensors, indices, epoch)
+        indices = self.order.of_epoch(epoch)
+        chosen = [indices[start : start + self.batch_size] for start in range(first * self.batch_size, len(indices), self.batch_size)]
+        for of_batch, tensors in self._read(chosen, epoch) if self.workers else self._read_here(chosen, epoch):
+            yield self._made(tensors, of_batch, epoch)
 
     def _made(self, tensors: Mapping[str, Tensor], indices: Tensor, epoch: int) -> Batch:
         """A batch as the model reads it: checked here, changed on the device."""
