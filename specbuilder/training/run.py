@@ -256,7 +256,7 @@ def _train(job: Job, state: State, course: Course, decisions: Decisions, folder:
 
 
 def _assembled(job: Job, cut: data.Parts, decisions: Decisions, folder: Path, kept: Kept | None) -> tuple[State, Course]:
-    state, course = assemble(job.plan, job.graph, cut, job.texts.model, job.texts.objective, decisions, folder)
+    state, course = assemble(job.plan, job.graph, cut, job.texts.model, job.texts.objective, decisions, folder, job.stop)
     if kept is not None:
         put(kept.snapshot, state)
     return state, course
