@@ -212,8 +212,8 @@ def _end(journal: Journal, error: BaseException) -> None:
         if isinstance(error, KeyboardInterrupt):
             journal.status("interrupted", error="stopped at once")
         else:
-            codes = [found.code for found in error.diagnostics] if isinstance(error, SpecbuilderError) else []
-            journal.status("failed", error=_said(error), code=codes[0] if codes else None)
+            code = {"code": error.diagnostics[0].code} if isinstance(error, SpecbuilderError) and error.diagnostics else {}
+            journal.status("failed", error=_said(error), **code)
 
 
 def _said(error: BaseException) -> str:
