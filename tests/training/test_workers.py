@@ -301,7 +301,12 @@ FAULTS: dict[str, tuple[Callable[[], object], int, str]] = {
     "another shape": (
         lambda: (torch.zeros(3, 4, 8, dtype=torch.uint8), 0),
         2,
-        "error[SB0810]: `image` of sample 8 of the part `train` is float32[3, 4, 8], but that of the first one is float32[3, 8, 8]",
+        "error[SB0810]: `image` of sample 8 of the part `train` is uint8[3, 4, 8], but that of the first one is uint8[3, 8, 8]",
+    ),
+    "another dtype": (
+        lambda: (IMAGES[0] / 2, 0),
+        2,
+        "error[SB0810]: `image` of sample 8 of the part `train` is float32[3, 8, 8], but that of the first one is uint8[3, 8, 8]",
     ),
     "another feature": (
         lambda: {"image": IMAGES[0]},
@@ -349,6 +354,13 @@ def test_labels_beyond_the_classes_are_found_before_they_reach_the_device(worker
     data = f"feed: workers\nworkers: {workers}\nsplit: {{validation: 6}}"
     message = "error[SB0805]: `target` of sample 8 of the part `train` is 9, but the model scores the classes 0 to 3"
     assert error(lambda: spec(data).train(train=wrong, root=tmp_path, device="cpu")) == (5, message)
+
+
+@pytest.mark.parametrize(("at", "data"), [(0, ""), (8, "normalize: train")])
+def test_a_sample_that_cannot_be_read_before_the_run_begins(at: int, data: str, tmp_path: Path) -> None:
+    """At the first look, and where the normalization is fitted."""
+    found = error(lambda: spec(f"feed: workers\n{data}").train(train=Pictures(broken, at), root=tmp_path, device="cpu"))
+    assert found == (5, f"error[SB0811]: sample {at} of the part `train` (pictures/{at}.png) cannot be read: OSError: truncated file")
 
 
 def test_a_dataset_that_cannot_be_counted_or_is_empty(tmp_path: Path) -> None:
