@@ -381,8 +381,8 @@ class Average(Kind):
 
     family: ClassVar[Family] = "average"
 
-    every: DurationText | NonNegativeFloat = Field(default="1 step", description="a duration: how often the average moves")
-    begin: DurationText | NonNegativeFloat = Field(default=0, description="a duration; until then the average is the weights themselves")
+    every: DurationText | NonNegativeFloat = Field(default="1 step", description="how often the average moves")
+    begin: DurationText | NonNegativeFloat = Field(default=0, description="until then the average is the weights themselves")
     buffers: bool = Field(default=True, description="average buffers of floating-point numbers too, such as running means; else they are copied")
 
     def update(self, average: list[torch.Tensor], weights: list[torch.Tensor], updates: int) -> None:

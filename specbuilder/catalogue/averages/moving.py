@@ -23,4 +23,4 @@ class Ema(Average):
         import torch
 
         # One call for all tensors, as `torch.optim.swa_utils.get_ema_multi_avg_fn` makes it.
-        torch._foreach_lerp_(average, weights, 1 - self.decay)
+        torch._foreach_lerp_(average, weights, 1 - self.decay)  # pyright: ignore[reportPrivateImportUsage]
