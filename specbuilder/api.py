@@ -375,8 +375,11 @@ class Spec:
         """Runs the training plan and leaves a folder `root/<name>/<number>`.
 
         With `train` (and `validation`, `test`) the data is the caller's: a pair (inputs, target) of tensors or arrays, a mapping of them by feature,
-        a map-style Dataset, or a DataLoader. Raises `CheckError` when a promise about a metric is broken; the run folder is complete then. Such a promise
-        is of the run as the spec has it: with other data, or with anything set but `expect` itself, it is not checked, and `Run.notes` says so.
+        a map-style Dataset, or a DataLoader. A Dataset is read whole at the start, or with `data.feed: workers` sample by sample while the run goes on;
+        where it has a method `describe(number)`, messages name its samples by what that says, such as a file.
+
+        Raises `CheckError` when a promise about a metric is broken; the run folder is complete then. Such a promise is of the run as the spec has it: with
+        other data, or with anything set but `expect` itself, it is not checked, and `Run.notes` says so.
         """
         from specbuilder.training.decide import device_named
         from specbuilder.training.run import execute

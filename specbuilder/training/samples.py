@@ -6,7 +6,9 @@ sample comes from a stream of (seed, part, sample, epoch): neither the process t
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,11 +18,11 @@ from torch.utils.data import default_collate
 
 from specbuilder.catalogue.contract import Column, Columns
 from specbuilder.catalogue.datasets.arrays import check_rows
-from specbuilder.diagnostics import DataError
+from specbuilder.diagnostics import DataError, Diagnostic, SpecbuilderError
 from specbuilder.shapes import TensorType
 from specbuilder.training.columns import as_tensor, by_feature, check_countable, fit, type_of, unstackable
 from specbuilder.training.expected import Expected
-from specbuilder.training.random import Stream, key
+from specbuilder.training.random import Stream, key, seed_generators
 
 _AT_ONCE = 256
 
@@ -52,38 +54,47 @@ class Samples:
         """What the Dataset, and so the caller, calls the sample."""
         return int(self.rows[index])
 
-    def read(self, index: int, epoch: int, seed: int) -> dict[str, Tensor]:
-        """One sample, a row of each feature as it is stored."""
+    def read(self, index: int, epoch: int, seed: int, *, is_alone: bool = False) -> dict[str, Tensor]:
+        """One sample, a row of each feature as it is stored. `is_alone`: nobody else in this process draws from the generators that a Dataset draws
+        from, so that they need not be put back, which takes ten times as long as to seed them.
+        """
         number = self.number(index)
-        with Stream(key(seed, f"read.{self.part}.{number}", epoch)):
+        stream = key(seed, f"read.{self.part}.{number}", epoch)
+        if is_alone:
+            seed_generators(stream)
+        with nullcontext() if is_alone else Stream(stream):
             tensors = _read(self.dataset, number, self.expected, self.part)
         columns = {name: fit(Column(tensor), self.wanted.get(name), self.expected.floats) for name, tensor in tensors.items()}
-        for name in (*self.first, *columns):
-            wanted, found = (type_of(each[name]) if name in each else None for each in (self.first, columns))
-            if found != wanted:
-                has, had = (_sample(type) if type is not None else "none" for type in (found, wanted))
-                message = f"`{name}` of sample {number} of the part `{self.part}` is {has}, but that of the first one is {had}"
-                raise DataError.of("SB0810", message)
+        if columns.keys() != self.first.keys() or not all(_alike(column, self.first[name]) for name, column in columns.items()):
+            raise self._unlike_first(number, columns)
         return {name: column.data[0] for name, column in columns.items()}
+
+    def _unlike_first(self, number: int, columns: Columns) -> DataError:
+        types = {name: [_of_sample(each[name]) if name in each else "none" for each in (columns, self.first)] for name in (*self.first, *columns)}
+        name, (found, wanted) = next((name, types) for name, types in types.items() if types[0] != types[1])
+        message = f"`{name}` of sample {number} of the part `{self.part}` is {found}, but that of the first one is {wanted}"
+        return DataError([Diagnostic(code="SB0810", message=message)])
 
     def chunks(self, feature: str) -> Iterator[Tensor]:
         """One feature of all samples, a few at a time, widened."""
         scale = self.first[feature].scale
         for start in range(0, self.count, _AT_ONCE):
-            chunk = torch.stack([self.read(index, 0, 0)[feature] for index in range(start, min(start + _AT_ONCE, self.count))])
+            chunk = torch.stack([self._read_at_start(index)[feature] for index in range(start, min(start + _AT_ONCE, self.count))])
             yield chunk.to(torch.float32) * scale if scale is not None else chunk
+
+    def _read_at_start(self, index: int) -> dict[str, Tensor]:
+        with readable(lambda: self.described(index)):
+            return self.read(index, 0, 0)
 
     def described(self, index: int) -> str:
         """The sample as messages name it: its number, its part, and what the Dataset's own `describe(number)` says of it, such as its file."""
-        number = self.number(index)
-        said = _told(getattr(self.dataset, "describe", None), number)
-        return f"sample {number} of the part `{self.part}`{f' ({said})' if said else ''}"
+        return _described(self.dataset, self.number(index), self.part)
 
 
 def samples_of(dataset: Any, expected: Expected, part: str) -> Samples:
     """A Dataset to be read sample by sample; the first one is looked at now."""
     check_countable(dataset, part)
-    with Stream(key(0, f"read.{part}.0", 0)):
+    with readable(lambda: _described(dataset, 0, part)), Stream(key(0, f"read.{part}.0", 0)):
         tensors = _read(dataset, 0, expected, part)
     wanted = expected.types(tuple(tensors), expected.target_among(tuple(tensors)))
     first = {name: fit(Column(tensor), wanted.get(name), expected.floats) for name, tensor in tensors.items()}
@@ -106,9 +117,39 @@ def _read(dataset: Any, number: int, expected: Expected, part: str) -> dict[str,
     return tensors
 
 
-def _sample(type: TensorType) -> str:
-    """The type of one sample: without the axis of the batch."""
-    return str(TensorType(type.dtype, type.shape[1:]))
+def _alike(one: Column, other: Column) -> bool:
+    return one.data.dtype is other.data.dtype and one.data.shape == other.data.shape and one.scale == other.scale
+
+
+def _of_sample(column: Column) -> str:
+    """The type of one sample as it is stored."""
+    return str(TensorType(str(column.data.dtype).removeprefix("torch."), tuple(column.data.shape[1:])))
+
+
+@contextmanager
+def readable(described: Callable[[], str]) -> Iterator[None]:
+    """Within, whatever the caller's own code raises is a `DataError` that names the sample."""
+    try:
+        yield
+    except SpecbuilderError:
+        raise
+    except Exception as error:
+        raise unreadable(described(), reason_of(error)) from error
+
+
+def unreadable(sample: str, reason: str, worker: int | None = None) -> DataError:
+    where = f" (in worker {worker})" if worker is not None else ""
+    return DataError([Diagnostic(code="SB0811", message=f"{sample} cannot be read{where}: {reason}")])
+
+
+def reason_of(error: Exception) -> str:
+    """What an exception says, with its type."""
+    return "".join(traceback.format_exception_only(error)).strip()
+
+
+def _described(dataset: Any, number: int, part: str) -> str:
+    said = _told(getattr(dataset, "describe", None), number)
+    return f"sample {number} of the part `{part}`{f' ({said})' if said else ''}"
 
 
 def _told(describe: Callable[[int], Any] | None, number: int) -> str:

@@ -38,7 +38,7 @@ from specbuilder.graph.count import size as in_words
 from specbuilder.training.columns import size
 from specbuilder.training.feed import Batch, Order, Promise, Route, Stopped
 from specbuilder.training.loader import Check
-from specbuilder.training.samples import Samples
+from specbuilder.training.samples import Samples, readable, reason_of, unreadable
 
 AHEAD = 2
 """Batches that each worker reads ahead."""
@@ -63,8 +63,8 @@ class Source(Protocol):
     @property
     def count(self) -> int: ...
 
-    def fill(self, indices: Tensor, epoch: int, into: Mapping[str, Tensor], at: Callable[[int], None]) -> None:
-        """Reads samples into the rows of `into`; tells `at` which one is being read."""
+    def fill(self, indices: Tensor, epoch: int, into: Mapping[str, Tensor], at: Callable[[int], None], *, is_alone: bool) -> None:
+        """Reads samples into the rows of `into`; tells `at` which one is being read. `is_alone`: nothing else happens in this process."""
         ...
 
     def described(self, index: int) -> str:
@@ -91,7 +91,7 @@ class InMemory:
     def count(self) -> int:
         return size(self.columns)
 
-    def fill(self, indices: Tensor, epoch: int, into: Mapping[str, Tensor], at: Callable[[int], None]) -> None:
+    def fill(self, indices: Tensor, epoch: int, into: Mapping[str, Tensor], at: Callable[[int], None], *, is_alone: bool) -> None:
         at(int(indices[0]))
         for name, tensor in into.items():
             torch.index_select(self.columns[name].data, 0, indices, out=tensor)
@@ -119,10 +119,10 @@ class OneByOne:
     def count(self) -> int:
         return self.samples.count
 
-    def fill(self, indices: Tensor, epoch: int, into: Mapping[str, Tensor], at: Callable[[int], None]) -> None:
+    def fill(self, indices: Tensor, epoch: int, into: Mapping[str, Tensor], at: Callable[[int], None], *, is_alone: bool) -> None:
         for row, index in enumerate(indices.tolist()):
             at(index)
-            sample = self.samples.read(index, epoch, self.seed)
+            sample = self.samples.read(index, epoch, self.seed, is_alone=is_alone)
             for name, tensor in into.items():
                 tensor[row] = sample[name]
 
@@ -212,12 +212,11 @@ def _work(worker: int, source: Source, layout: Layout, memory: Tensor, reading: 
             slot, epoch, rows = task
             indices, tensors = layout.slot(memory, slot)
             try:
-                source.fill(indices[:rows], epoch, {name: tensor[:rows] for name, tensor in tensors.items()}, at)
+                source.fill(indices[:rows], epoch, {name: tensor[:rows] for name, tensor in tensors.items()}, at, is_alone=True)
             except SpecbuilderError as error:
                 tasks.send((int(noted[worker, 0]), error.diagnostics[0], ""))
             except Exception as error:  # noqa: BLE001  # the caller's own code: what it raises is told by the training process
-                reason = "".join(traceback.format_exception_only(error)).strip()
-                tasks.send((int(noted[worker, 0]), reason, traceback.format_exc()))
+                tasks.send((int(noted[worker, 0]), reason_of(error), traceback.format_exc()))
             else:
                 noted[worker, 0] = _NOTHING
                 tasks.send(None)
@@ -351,13 +350,8 @@ class WorkerFeed:
                 raise Stopped
             pin = self.device.type == "cuda"
             tensors = {name: torch.empty(len(indices), *shape, dtype=dtype, pin_memory=pin) for name, (dtype, shape) in self.layout.types.items()}
-            try:
-                self.source.fill(indices, epoch, tensors, note)
-            except SpecbuilderError:
-                raise
-            except Exception as error:
-                reason = "".join(traceback.format_exception_only(error)).strip()
-                raise _unreadable(self.source.described(at), reason) from error
+            with readable(lambda: self.source.described(at)):
+                self.source.fill(indices, epoch, tensors, note, is_alone=False)
             yield indices, tensors
 
     def _read(self, chosen: Sequence[Tensor], epoch: int) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
@@ -449,7 +443,7 @@ class WorkerFeed:
         self.close()
         if isinstance(reason, Diagnostic):
             raise DataError([reason])
-        raise _unreadable(self.source.described(index), reason, number) from _InWorker(trace)
+        raise unreadable(self.source.described(index), reason, number) from _InWorker(trace)
 
     # Starting
 
@@ -487,11 +481,6 @@ class WorkerFeed:
         finally:
             theirs.close()
         return _Worker(process, ours)
-
-
-def _unreadable(sample: str, reason: str, worker: int | None = None) -> DataError:
-    where = f" (in worker {worker})" if worker is not None else ""
-    return DataError([Diagnostic(code="SB0811", message=f"{sample} cannot be read{where}: {reason}")])
 
 
 def _signal(number: int) -> str:

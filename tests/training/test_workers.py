@@ -266,6 +266,12 @@ def test_a_run_is_the_same_however_it_is_fed(tmp_path: Path) -> None:
         assert (other.folder / "metrics.jsonl").read_bytes() == (witness.folder / "metrics.jsonl").read_bytes()
 
 
+def test_a_run_is_stopped_while_a_read_hangs(tmp_path: Path) -> None:
+    asked = iter([False, False])
+    run = spec("workers: 2\nshuffle: false").train(train=Pictures(hangs), root=tmp_path, device="cpu", stop=lambda: next(asked, True))
+    assert run.state == "interrupted"
+
+
 # Faults ----------------------------------------------------------------------------------------------------------------
 
 SAMPLE = "sample 8 of the part `train` (pictures/8.png)"
@@ -301,7 +307,12 @@ FAULTS: dict[str, tuple[Callable[[], object], int, str]] = {
     "another shape": (
         lambda: (torch.zeros(3, 4, 8, dtype=torch.uint8), 0),
         2,
-        "error[SB0810]: `image` of sample 8 of the part `train` is float32[3, 4, 8], but that of the first one is float32[3, 8, 8]",
+        "error[SB0810]: `image` of sample 8 of the part `train` is uint8[3, 4, 8], but that of the first one is uint8[3, 8, 8]",
+    ),
+    "another dtype": (
+        lambda: (IMAGES[0] / 2, 0),
+        2,
+        "error[SB0810]: `image` of sample 8 of the part `train` is float32[3, 8, 8], but that of the first one is uint8[3, 8, 8]",
     ),
     "another feature": (
         lambda: {"image": IMAGES[0]},
@@ -351,6 +362,13 @@ def test_labels_beyond_the_classes_are_found_before_they_reach_the_device(worker
     assert error(lambda: spec(data).train(train=wrong, root=tmp_path, device="cpu")) == (5, message)
 
 
+@pytest.mark.parametrize(("at", "data"), [(0, ""), (8, "normalize: train")])
+def test_a_sample_that_cannot_be_read_before_the_run_begins(at: int, data: str, tmp_path: Path) -> None:
+    """At the first look, and where the normalization is fitted."""
+    found = error(lambda: spec(f"feed: workers\n{data}").train(train=Pictures(broken, at), root=tmp_path, device="cpu"))
+    assert found == (5, f"error[SB0811]: sample {at} of the part `train` (pictures/{at}.png) cannot be read: OSError: truncated file")
+
+
 def test_a_dataset_that_cannot_be_counted_or_is_empty(tmp_path: Path) -> None:
     empty = TensorDataset(IMAGES[:0])
     assert error(lambda: spec("feed: workers").train(train=empty, root=tmp_path)) == (5, "error[SB0804]: `train`: there are no samples")
@@ -394,13 +412,13 @@ def test_a_worker_that_died_of_the_signal_that_stops_the_run_is_no_fault() -> No
 
 
 def test_ctrl_c_and_the_end_of_a_terminal_do_not_reach_workers() -> None:
-    found = feed(workers=2)
+    found = feed(workers=2, batch_size=1)
     batches = found.epoch(0)
     next(batches)
     for worker in found._workers:
         os.kill(worker.process.pid, signal.SIGINT)
         os.kill(worker.process.pid, signal.SIGHUP)
-    assert len(list(batches)) == 4
+    assert len(list(batches)) == COUNT - 1
     found.close()
 
 
@@ -427,7 +445,12 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_workers_of_a_killed_run_end_even_where_they_hang() -> None:
     """They would hold its files, and its lock with them."""
     ended = subprocess.run(
-        [sys.executable, "-c", KILLED.format(folder=str(Path(__file__).parent))], capture_output=True, text=True, check=False, cwd=Path.cwd()
+        [sys.executable, "-c", KILLED.format(folder=str(Path(__file__).parent))],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path.cwd(),
+        timeout=60,
     )
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     pids = [int(pid) for pid in ended.stdout.split()]
