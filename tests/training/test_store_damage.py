@@ -56,7 +56,7 @@ def is_chosen(store: Store) -> bool:
 def expected(name: str, found: int, saved: int) -> Callable[[str], bool]:
     """What the reason of a damaged file must be."""
     if name == "MANIFEST.json":
-        return lambda reason: reason.startswith("its MANIFEST.json is damaged: it ") or reason.startswith("its MANIFEST.json is damaged: a field ")
+        return lambda reason: reason.startswith(("its MANIFEST.json is damaged: it ", "its MANIFEST.json is damaged: a field "))
     if found != saved:
         return lambda reason: reason == f"the file {name} has {found} bytes, and {saved} were saved"
     return lambda reason: reason == f"the file {name} does not hold the bytes that were saved"
