@@ -30,6 +30,8 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _BLOCK = 4096
 """File systems give room in pieces of about this size."""
 _PIECE = 8 * 2**20
+_PRIVATE = 0o700
+"""While it is half written, a checkpoint is nobody else's."""
 
 
 class Keep(Record):
@@ -192,10 +194,11 @@ class Store:
     def _fill(self, new: Path, planned: Manifest, files: Mapping[str, Bytes]) -> None:
         """A folder with everything in it, the manifest last, on the disk and read back."""
         disk = self._disk
-        disk.make(new)
+        disk.make(new, _PRIVATE)
         written = {name: (memoryview(content).nbytes, write(disk, new / name, content)) for name, content in files.items()}
         manifest = planned.replace(files=written)
         write(disk, new / MANIFEST, render(manifest))
+        disk.open_up(new)
         disk.sync_folder(new)
         try:
             back = self._examine(planned.step, new)[0]

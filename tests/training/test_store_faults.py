@@ -9,11 +9,13 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import random
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -51,8 +53,11 @@ class Watched(Disk):
             return action()
         return self._fault(self, index == self._at, name, action)
 
-    def make(self, folder: Path) -> None:
-        self._call("make", folder.name, lambda: super(Watched, self).make(folder))
+    def make(self, folder: Path, mode: int = 0o777) -> None:
+        self._call("make", folder.name, lambda: super(Watched, self).make(folder, mode))
+
+    def open_up(self, folder: Path) -> None:
+        self._call("open_up", folder.name, lambda: super(Watched, self).open_up(folder))
 
     def create(self, file: Path) -> int:
         descriptor = self._call("create", _short(file), lambda: super(Watched, self).create(file))
@@ -314,6 +319,52 @@ def test_real_ends_of_a_process_leave_a_good_checkpoint(tmp_path: Path) -> None:
     assert ends == [9, 9, 9, 9, 9, 9, 9, 0]
 
 
+SAVER = """if True:
+    import os, sys
+    from pathlib import Path
+    from specbuilder.training.store import Keep, Store
+    store = Store(Path(sys.argv[1]))
+    found, rejected = store.newest()
+    step = found.manifest.step if found else 0
+    assert rejected == ()
+    assert found is None or found.files == {"a": b"%d " % step * 5000, "b": b"%d" % step}
+    while True:
+        step += 1
+        store.save(step, {"a": b"%d " % step * 5000, "b": b"%d" % step}, facts={}, healthy=True, keep=Keep(count=1))
+        assert store.remarks == ()
+        print(step, flush=True)
+"""
+
+
+def killed(folder: Path, draw: random.Random) -> tuple[list[int], str]:
+    """A process that saves for ever is killed at a random moment of its life, most of which is within `save`. The steps that it says are saved."""
+    process = subprocess.Popen([sys.executable, "-c", SAVER, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    time.sleep(draw.random() * 0.1)
+    process.kill()
+    more, errors = process.communicate()
+    # The last line may be half there.
+    return [int(line) for line in (first + more).splitlines(keepends=True) if line.endswith("\n")], errors
+
+
+@pytest.mark.parametrize("kills", [5, pytest.param(200, marks=pytest.mark.long)])
+def test_a_killed_process_loses_at_most_what_it_was_saving(tmp_path: Path, kills: int) -> None:
+    folder = tmp_path / "checkpoints"
+    draw = random.Random(kills)
+    last = 0
+    for _ in range(kills):
+        saved, errors = killed(folder, draw)
+        assert errors == ""
+        assert saved[0] in (last + 1, last + 2)
+        last = saved[-1]
+        found, rejected = Store(folder).newest()
+        assert found is not None and found.manifest.step in (last, last + 1) and rejected == ()
+        assert sum(entry.name.startswith(".") for entry in folder.iterdir()) <= 3
+    Store(folder).save(last + 9, {}, facts={}, healthy=True, keep=Keep(count=1))
+    assert sorted(entry.name for entry in folder.iterdir()) == ["LATEST", f"step-{last + 9:08d}"]
+
+
 # Errors that pass, and those that do not -----------------------------------------------------------------------------
 
 
@@ -432,6 +483,7 @@ def test_each_thing_is_on_the_disk_before_the_next_relies_on_it(tmp_path: Path) 
         "create .tmp-2/MANIFEST.json",
         "write .tmp-2/MANIFEST.json",
         "sync .tmp-2/MANIFEST.json",
+        "open_up .tmp-2",
         "sync_folder .tmp-2",
         # Read back, sizes first.
         *["open .tmp-2/MANIFEST.json"] * 2,
@@ -516,8 +568,8 @@ class Cut(Disk):
         del parent.entries[path.name]
         parent.changed()
 
-    def make(self, folder: Path) -> None:
-        super().make(folder)
+    def make(self, folder: Path, mode: int = 0o777) -> None:
+        super().make(folder, mode)
         self._put(folder, Folder({}))
         self.after_each(f"make {folder.name}")
 
