@@ -44,6 +44,8 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _BLOCK = 4096
 """File systems give room in pieces of about this size."""
 _PIECE = 8 * 2**20
+_PRIVATE = 0o700
+"""While it is half written, a checkpoint is nobody else's."""
 
 
 class Keep(Record):
@@ -203,10 +205,11 @@ class Store:
     def _fill(self, new: Path, planned: Manifest, files: Mapping[str, Content]) -> None:
         """A folder with everything in it, the manifest last, on the disk and read back."""
         disk = self._disk
-        disk.make(new)
+        disk.make(new, _PRIVATE)
         written = {name: (_length(content), write(disk, new / name, content)) for name, content in files.items()}
         manifest = planned.replace(files=written)
         write(disk, new / MANIFEST, render(manifest))
+        disk.open_up(new)
         disk.sync_folder(new)
         try:
             back = self._examine(planned.step, new)[0]
@@ -407,8 +410,7 @@ def _rendered(planned: Manifest, keep: Keep) -> int:
         raise InternalError("store", f"a file of a checkpoint cannot be called {wrong[0]!r}")
     try:
         rendered = render(planned)
-        parse(rendered)
-    except (ValueError, TypeError, RecursionError, Unreadable) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise InternalError("store", f"the facts of a checkpoint are not JSON: {error}") from error
     if len(rendered) > MOST_BYTES:
         raise InternalError("store", f"the manifest of a checkpoint has {len(rendered)} bytes")

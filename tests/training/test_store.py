@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from hashlib import sha256
@@ -76,6 +77,15 @@ def test_a_checkpoint_comes_back_byte_for_byte(tmp_path: Path) -> None:
     assert store.remarks == ()
 
 
+def test_a_file_may_come_in_parts(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    parts = [b"one ", memoryview(bytearray(b"two ")), b"", bytearray(b"three")]
+    path = store.save(1, {"a": parts, "b": []}, facts={}, healthy=True, keep=Keep())
+    assert store.read(1).files == {"a": b"one two three", "b": b""}
+    inode = path.stat().st_ino
+    assert Store(tmp_path).save(1, {"a": b"one two three", "b": b""}, facts={}, healthy=True, keep=Keep()).stat().st_ino == inode
+
+
 def test_the_manifest_is_plain_json_whose_digest_anybody_can_check(tmp_path: Path) -> None:
     path = save(Store(tmp_path), 3, plan="abc")
     read = json.loads((path / "MANIFEST.json").read_text())
@@ -111,6 +121,17 @@ def test_a_copied_and_a_moved_folder_stay_valid(tmp_path: Path) -> None:
     for place in ("b", "c"):
         found, rejected = Store(tmp_path / place / "checkpoints").newest()
         assert found is not None and found.files == content(5) and rejected == ()
+
+
+@pytest.mark.parametrize(("umask", "folder", "file"), [(0o022, 0o755, 0o644), (0o077, 0o700, 0o600), (0o002, 0o775, 0o664)])
+def test_whoever_may_look_into_the_run_may_look_into_its_checkpoints(tmp_path: Path, umask: int, folder: int, file: int) -> None:
+    before = os.umask(umask)
+    try:
+        path = save(Store(tmp_path / "run" / "checkpoints"), 1)
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE(each.stat().st_mode) for each in (path.parent.parent, path.parent, path)] == [folder] * 3
+    assert {stat.S_IMODE(each.stat().st_mode) for each in path.iterdir()} == {file}
 
 
 def test_torch_is_not_needed(tmp_path: Path) -> None:
