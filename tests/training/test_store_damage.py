@@ -246,10 +246,10 @@ def test_a_file_edited_together_with_its_digest_is_seen(store: Store) -> None:
     folder = store.folder / "step-00000002"
     edited = FILES["control.json"].replace(b"0.25", b"0.75")
     manifest = (folder / "MANIFEST.json").read_bytes()
-    digests = [sha256(each).hexdigest().encode() for each in (FILES["control.json"], edited)]
-    assert digests[0] in manifest
+    before, after = (sha256(each).hexdigest().encode() for each in (FILES["control.json"], edited))
+    assert before in manifest
     (folder / "control.json").write_bytes(edited)
-    (folder / "MANIFEST.json").write_bytes(manifest.replace(*digests))
+    (folder / "MANIFEST.json").write_bytes(manifest.replace(before, after))
     assert refusal(store) == "its MANIFEST.json is damaged: it is not as it was written"
 
 
