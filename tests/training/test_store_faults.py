@@ -533,14 +533,33 @@ class File:
 
 
 class Folder:
-    """What it holds, and each list of names that it had since it was last synced: a power cut leaves any of them."""
+    """What it holds, what it held when it was last synced, and the changes since then: a power cut leaves any of them done and any undone."""
 
     def __init__(self, entries: dict[str, File | Folder]) -> None:
-        self.entries = entries
-        self.history = [dict(entries)]
+        self.entries, self.kept = dict(entries), dict(entries)
+        self.changes: list[tuple[str | None, str | None, File | Folder]] = []
 
-    def changed(self) -> None:
-        self.history.append(dict(self.entries))
+    def change(self, taken: str | None, put: str | None, node: File | Folder) -> None:
+        """A new name, a name less, or a name for another one."""
+        self.entries = changed(self.entries, [(taken, put, node)])
+        self.changes.append((taken, put, node))
+
+    def sync(self) -> None:
+        self.kept, self.changes = dict(self.entries), []
+
+    def states(self) -> Iterator[dict[str, File | Folder]]:
+        for done in itertools.product((False, True), repeat=len(self.changes)):
+            yield changed(self.kept, [change for change, is_done in zip(self.changes, done, strict=True) if is_done])
+
+
+def changed(entries: dict[str, File | Folder], changes: list[tuple[str | None, str | None, File | Folder]]) -> dict[str, File | Folder]:
+    entries = dict(entries)
+    for taken, put, node in changes:
+        if taken is not None:
+            entries.pop(taken, None)
+        if put is not None:
+            entries[put] = node
+    return entries
 
 
 class Cut(Disk):
@@ -560,14 +579,11 @@ class Cut(Disk):
         return node
 
     def _put(self, path: Path, node: File | Folder) -> None:
-        parent = self._folder(path.parent)
-        parent.entries[path.name] = node
-        parent.changed()
+        self._folder(path.parent).change(None, path.name, node)
 
     def _take(self, path: Path) -> None:
         parent = self._folder(path.parent)
-        del parent.entries[path.name]
-        parent.changed()
+        parent.change(path.name, None, parent.entries[path.name])
 
     def make(self, folder: Path, mode: int = 0o777) -> None:
         super().make(folder, mode)
@@ -594,16 +610,14 @@ class Cut(Disk):
         self.after_each("sync")
 
     def sync_folder(self, folder: Path) -> None:
-        node = self._folder(folder)
-        node.history = [dict(node.entries)]
+        self._folder(folder).sync()
         self.after_each(f"sync {folder.name}")
 
     def rename(self, source: Path, target: Path) -> None:
         super().rename(source, target)
         parent = self._folder(source.parent)
         assert source.parent == target.parent
-        parent.entries[target.name] = parent.entries.pop(source.name)
-        parent.changed()
+        parent.change(source.name, target.name, parent.entries[source.name])
         self.after_each(f"rename {source.name} to {target.name}")
 
     def unlink(self, file: Path) -> None:
@@ -617,17 +631,18 @@ class Cut(Disk):
         self.after_each(f"remove {folder.name}")
 
     def remains(self) -> Iterator[dict[str, bytes | None]]:
-        """What may be there after a power cut now: bytes by path, None for a folder. Names of the root in each state since its last sync, those of
-        the folders in it and the bytes of files at their best and at their worst.
+        """What may be there after a power cut now: bytes by path, None for a folder. Names of the root with each set of the changes since its last
+        sync, those of the folders in it and the bytes of files at their best and at their worst.
         """
         seen = set()
-        for names in self.tree.history:
-            for folders, files in itertools.product((0, -1), (0, 1, 2)):
+        for names in self.tree.states():
+            for is_kept, files in itertools.product((True, False), (0, 1, 2)):
                 left: dict[str, bytes | None] = {}
                 for name, node in names.items():
-                    inner = {name: node} if isinstance(node, File) else {f"{name}/{each}": file for each, file in node.history[folders].items()}
+                    inner: dict[str, File | Folder] = {name: node}
                     if isinstance(node, Folder):
                         left[name] = None
+                        inner = {f"{name}/{each}": file for each, file in (node.kept if is_kept else node.entries).items()}
                     for path, file in inner.items():
                         assert isinstance(file, File)
                         states = file.states()
