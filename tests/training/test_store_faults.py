@@ -513,6 +513,43 @@ def test_each_thing_is_on_the_disk_before_the_next_relies_on_it(tmp_path: Path) 
     ]
 
 
+def test_a_checkpoint_that_takes_the_place_of_another_is_on_the_disk_before_that_goes(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints"
+    save(Store(folder, Watched()), 1, tag="old")
+    disk = Watched()
+    save(Store(folder, disk), 1)
+    calls = [f"{name} {what}" for name, what in disk.calls if name in ("rename", "sync_folder", "unlink", "remove")]
+    assert calls == [
+        "sync_folder .tmp-1",
+        "rename .tmp-1 to step-00000001.new",
+        "sync_folder checkpoints",
+        "rename step-00000001 to .trash-step-00000001",
+        "rename step-00000001.new to step-00000001",
+        "sync_folder checkpoints",
+        "rename .tmp-LATEST to LATEST",
+        "sync_folder checkpoints",
+        "unlink .trash-step-00000001/MANIFEST.json",
+        "unlink .trash-step-00000001/a",
+        "unlink .trash-step-00000001/b",
+        "remove .trash-step-00000001",
+    ]
+
+
+def test_a_checkpoint_that_is_there_already_is_put_on_the_disk_once_more(tmp_path: Path) -> None:
+    """Who put it there may have been killed before it was."""
+    folder = tmp_path / "checkpoints"
+    save(Store(folder, Watched()), 1)
+    disk = Watched()
+    save(Store(folder, disk), 1)
+    assert [f"{name} {what}" for name, what in disk.calls if name in ("create", "sync", "sync_folder")][:5] == [
+        "sync step-00000001/a",
+        "sync step-00000001/b",
+        "sync step-00000001/MANIFEST.json",
+        "sync_folder step-00000001",
+        "sync_folder checkpoints",
+    ]
+
+
 def test_the_folders_above_are_on_the_disk_too(tmp_path: Path) -> None:
     disk = Watched()
     save(Store(tmp_path / "run" / "checkpoints", disk), 1)
@@ -685,3 +722,36 @@ def test_a_power_cut_leaves_a_good_checkpoint(memory: Path, scene: Callable[[Sto
     save(Store(folder, disk), 3, keep=keep)
     looked_at("the save", (content(3),))
     assert cuts > (5 if scene is same else 30)
+
+
+def test_room_is_not_made_because_of_a_checkpoint_whose_name_is_not_on_the_disk(memory: Path) -> None:
+    """A process was killed between the rename of step 2 and the sync of the folder; on a full disk, the next one makes room. Then the power goes."""
+    folder = memory / "checkpoints"
+    save(Store(folder, Watched()), 1)
+    found: list[list[int]] = []
+
+    class Full(Cut):
+        is_killed = False
+
+        def sync_folder(self, folder: Path) -> None:
+            if folder == self.root and not self.is_killed:
+                self.is_killed = True
+                raise Exit
+            super().sync_folder(folder)
+
+        def free(self, folder: Path) -> int | None:
+            return 0 if self.is_killed else None
+
+    def looked_at(when: str) -> None:
+        for left in disk.remains():
+            whole = [step for step in (1, 2) if all(left.get(f"step-0000000{step}/{name}") == each for name, each in content(step).items())]
+            assert whole, f"a power cut after {when} left no good checkpoint: {sorted(left)}"
+            found.append(whole)
+
+    disk = Full(folder, looked_at)
+    with pytest.raises(Exit):
+        save(Store(folder, disk), 2, keep=Keep(count=1))
+    with pytest.raises(ResourceError):
+        save(Store(folder, disk), 3, keep=Keep(count=1))
+    assert Store(folder).steps() == [2]
+    assert found[-1] == [2]
