@@ -81,7 +81,7 @@ class Damaged(Exception):
 
 
 class Store:
-    """The checkpoints in a folder. One process at a time saves there; `lock.Lock` sees to that."""
+    """The checkpoints in a folder. One process at a time saves there, which `lock.Lock` sees to, and one save at a time."""
 
     def __init__(self, folder: Path, disk: Disk | None = None) -> None:
         self.folder = folder
@@ -109,11 +109,12 @@ class Store:
         except OSError as error:
             raise self._not_written(step, needed, error) from error
         self._parent = step
-        if self._good.get(step):
+        is_good = self._good[step]
+        if is_good:
             self._try("LATEST", lambda: replace(self._disk, self.folder / "LATEST", f"{path.name}\n".encode()))
         if keep.best is not None and os.path.lexists(best := self.folder / _name(keep.best)):
             self._try("BEST", lambda: replace(self._disk, self.folder / "BEST", f"{best.name}\n".encode()))
-        self._try("A checkpoint that is no longer needed", lambda: self._prune(keep, step))
+        self._try("A checkpoint that is no longer needed", lambda: self._prune(keep, step) if is_good else self._sweep())
         return path
 
     def newest(self) -> tuple[Checkpoint | None, tuple[Rejected, ...]]:
@@ -192,14 +193,14 @@ class Store:
         is_same = render(planned.replace(parent=there.parent, files=given)) == render(there)
         if not is_same and not (there.healthy and not planned.healthy):
             return False
-        if not is_same:
-            self.remarks += (f"{path.name} is healthy and stays; the new one of this step is not healthy and was not saved.",)
         for name in (*there.files, MANIFEST):
             with opened(self._disk, path / name) as descriptor:
                 self._disk.sync(descriptor)
         self._disk.sync_folder(path)
         self._disk.sync_folder(self.folder)
         self._good[planned.step] = there.healthy
+        if not is_same:
+            self.remarks += (f"{path.name} is healthy and stays; the new one of this step is not healthy and was not saved.",)
         return True
 
     def _fill(self, new: Path, planned: Manifest, files: Mapping[str, Content]) -> None:
@@ -241,6 +242,8 @@ class Store:
         if free is not None and free < needed:
             # A process that was killed may have left a checkpoint whose name is not on the disk yet; nothing goes on the strength of that one.
             self._disk.sync_folder(self.folder)
+            # What was good when it was saved may not be now, and there is nothing newer yet.
+            self._good.clear()
             self._prune(keep, None)
             free = self._disk.free(self.folder)
         if free is not None and free < needed:

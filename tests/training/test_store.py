@@ -123,6 +123,14 @@ def test_a_copied_and_a_moved_folder_stay_valid(tmp_path: Path) -> None:
         assert found is not None and found.files == content(5) and rejected == ()
 
 
+def test_the_folder_may_be_a_link_to_a_larger_disk(tmp_path: Path) -> None:
+    (tmp_path / "large").mkdir()
+    (tmp_path / "checkpoints").symlink_to(tmp_path / "large")
+    save(Store(tmp_path / "checkpoints"), 1)
+    assert names(tmp_path / "large") == ["LATEST", "step-00000001"]
+    assert Store(tmp_path / "checkpoints").read(1).files == content(1)
+
+
 @pytest.mark.parametrize(("umask", "folder", "file"), [(0o022, 0o755, 0o644), (0o077, 0o700, 0o600), (0o002, 0o775, 0o664)])
 def test_whoever_may_look_into_the_run_may_look_into_its_checkpoints(tmp_path: Path, umask: int, folder: int, file: int) -> None:
     before = os.umask(umask)
@@ -172,6 +180,16 @@ def test_what_stays(tmp_path: Path, keep: Keep, saved: str, stay: list[int], is_
             store = Store(tmp_path, Quick())
     assert store.steps() == stay
     assert {name for name in names(tmp_path) if name.startswith(".")} == set()
+
+
+def test_only_a_healthy_one_lets_others_go(tmp_path: Path) -> None:
+    store = Store(tmp_path, Quick())
+    save(store, 10)
+    save(store, 20)
+    save(store, 30, healthy=False, keep=Keep(count=1))
+    assert store.steps() == [10, 20, 30]
+    save(store, 40, keep=Keep(count=1))
+    assert store.steps() == [40]
 
 
 def test_latest_and_best_are_hints(tmp_path: Path) -> None:
@@ -393,6 +411,18 @@ def test_room_is_made_only_of_what_may_go_anyway(tmp_path: Path) -> None:
     with pytest.raises(ResourceError):
         save(Store(tmp_path, Full(0)), 5, keep=Keep(count=1))
     assert Store(tmp_path).steps() == [4]
+
+
+def test_making_room_looks_anew_at_what_is_good(tmp_path: Path) -> None:
+    disk = Full(10**6)
+    store = Store(tmp_path, disk)
+    save(store, 1)
+    damage(save(store, 2))
+    disk.answers = [0]
+    with pytest.raises(ResourceError):
+        save(store, 3, keep=Keep(count=1))
+    found, _ = store.newest()
+    assert found is not None and found.manifest.step == 1
 
 
 def test_a_file_size_limit_of_the_system_leaves_the_checkpoint_before(tmp_path: Path) -> None:
