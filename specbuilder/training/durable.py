@@ -39,13 +39,18 @@ class Odd(Exception):
 class Disk:
     """The system calls."""
 
-    def make(self, folder: Path) -> None:
-        """A new folder, for nobody else's eyes; fails where there is one."""
-        folder.mkdir(mode=0o700)
+    def make(self, folder: Path, mode: int = 0o777) -> None:
+        """A new folder; fails where there is one."""
+        folder.mkdir(mode)
+
+    def open_up(self, folder: Path) -> None:
+        """Lets those into a folder who may look into the one it is in."""
+        with suppress(OSError):
+            folder.chmod(stat.S_IMODE(folder.parent.stat().st_mode) & 0o777)
 
     def create(self, file: Path) -> int:
         """A new file to write to; fails where there is one, or a link."""
-        return os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        return os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
 
     def write(self, descriptor: int, content: memoryview) -> int:
         """Writes the beginning of the content, and says how much of it."""

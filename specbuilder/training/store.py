@@ -44,6 +44,8 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _BLOCK = 4096
 """File systems give room in pieces of about this size."""
 _PIECE = 8 * 2**20
+_PRIVATE = 0o700
+"""While it is half written, a checkpoint is nobody else's."""
 
 
 class Keep(Record):
@@ -79,7 +81,7 @@ class Damaged(Exception):
 
 
 class Store:
-    """The checkpoints in a folder. One process at a time saves there; `lock.Lock` sees to that."""
+    """The checkpoints in a folder. One process at a time saves there, which `lock.Lock` sees to, and one save at a time."""
 
     def __init__(self, folder: Path, disk: Disk | None = None) -> None:
         self.folder = folder
@@ -107,11 +109,12 @@ class Store:
         except OSError as error:
             raise self._not_written(step, needed, error) from error
         self._parent = step
-        if self._good.get(step):
+        is_good = self._good[step]
+        if is_good:
             self._try("LATEST", lambda: replace(self._disk, self.folder / "LATEST", f"{path.name}\n".encode()))
         if keep.best is not None and os.path.lexists(best := self.folder / _name(keep.best)):
             self._try("BEST", lambda: replace(self._disk, self.folder / "BEST", f"{best.name}\n".encode()))
-        self._try("A checkpoint that is no longer needed", lambda: self._prune(keep, step))
+        self._try("A checkpoint that is no longer needed", lambda: self._prune(keep, step) if is_good else self._sweep())
         return path
 
     def newest(self) -> tuple[Checkpoint | None, tuple[Rejected, ...]]:
@@ -190,23 +193,24 @@ class Store:
         is_same = render(planned.replace(parent=there.parent, files=given)) == render(there)
         if not is_same and not (there.healthy and not planned.healthy):
             return False
-        if not is_same:
-            self.remarks += (f"{path.name} is healthy and stays; the new one of this step is not healthy and was not saved.",)
         for name in (*there.files, MANIFEST):
             with opened(self._disk, path / name) as descriptor:
                 self._disk.sync(descriptor)
         self._disk.sync_folder(path)
         self._disk.sync_folder(self.folder)
         self._good[planned.step] = there.healthy
+        if not is_same:
+            self.remarks += (f"{path.name} is healthy and stays; the new one of this step is not healthy and was not saved.",)
         return True
 
     def _fill(self, new: Path, planned: Manifest, files: Mapping[str, Content]) -> None:
         """A folder with everything in it, the manifest last, on the disk and read back."""
         disk = self._disk
-        disk.make(new)
+        disk.make(new, _PRIVATE)
         written = {name: (_length(content), write(disk, new / name, content)) for name, content in files.items()}
         manifest = planned.replace(files=written)
         write(disk, new / MANIFEST, render(manifest))
+        disk.open_up(new)
         disk.sync_folder(new)
         try:
             back = self._examine(planned.step, new)[0]
@@ -238,6 +242,8 @@ class Store:
         if free is not None and free < needed:
             # A process that was killed may have left a checkpoint whose name is not on the disk yet; nothing goes on the strength of that one.
             self._disk.sync_folder(self.folder)
+            # What was good when it was saved may not be now, and there is nothing newer yet.
+            self._good.clear()
             self._prune(keep, None)
             free = self._disk.free(self.folder)
         if free is not None and free < needed:
@@ -407,8 +413,7 @@ def _rendered(planned: Manifest, keep: Keep) -> int:
         raise InternalError("store", f"a file of a checkpoint cannot be called {wrong[0]!r}")
     try:
         rendered = render(planned)
-        parse(rendered)
-    except (ValueError, TypeError, RecursionError, Unreadable) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise InternalError("store", f"the facts of a checkpoint are not JSON: {error}") from error
     if len(rendered) > MOST_BYTES:
         raise InternalError("store", f"the manifest of a checkpoint has {len(rendered)} bytes")

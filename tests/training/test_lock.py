@@ -1,4 +1,4 @@
-"""One process at a time in a run folder; the lock goes with its process, however that ends."""
+"""A run folder has one holder at a time; the second one is told who holds it, and a holder that dies holds nothing."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -19,86 +18,118 @@ from specbuilder.diagnostics import ResourceError, UsageError
 from specbuilder.training.lock import Lock, is_locked
 
 HOLDER = """if True:
-    import sys, time
+    import os, sys
     from pathlib import Path
+    from specbuilder.diagnostics import UsageError
     from specbuilder.training.lock import Lock
-    with Lock(Path(sys.argv[1])):
-        print("held", flush=True)
-        sys.stdin.readline()
-"""
-FORKING = """if True:
-    import os, sys, time
-    from pathlib import Path
-    from specbuilder.training.lock import Lock
-    with Lock(Path(sys.argv[1])):
-        child = os.fork()
-        if child == 0:
-            sys.stdin.close()
-            time.sleep(60)
-            os._exit(0)
-        print(f"held {child}", flush=True)
-        sys.stdin.readline()
-"""
-
-
-@contextmanager
-def holder(folder: Path, code: str = HOLDER) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Another process that holds the folder, and what it printed."""
-    process = subprocess.Popen([sys.executable, "-c", code, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdin is not None and process.stdout is not None
     try:
-        yield process, process.stdout.readline().strip()
-    finally:
-        process.kill()
-        process.wait()
-        process.stdin.close()
-        process.stdout.close()
+        with Lock(Path(sys.argv[1])):
+            if len(sys.argv) > 2 and os.fork() == 0:
+                print(f"held by {os.getppid()}, and a worker of it is {os.getpid()}", flush=True)
+                sys.stdin.read()
+                os._exit(0)
+            elif len(sys.argv) == 2:
+                print("held", flush=True)
+            sys.stdin.read()
+    except UsageError as error:
+        print(error)
+"""
 
 
-def test_a_second_process_is_told_who_holds_the_folder(tmp_path: Path) -> None:
-    with holder(tmp_path) as (other, said):
-        assert said == "held"
-        assert is_locked(tmp_path)
-        with pytest.raises(UsageError) as error, Lock(tmp_path):
-            pass
-        assert str(error.value) == (
-            f"error[SB0953]: the run in {tmp_path} goes on in process {other.pid} on {socket.gethostname()}\n  = help: wait until it ends, or stop it"
-        )
-        assert json.loads((tmp_path / ".lock").read_text())["pid"] == other.pid  # whoever is refused writes nothing into it
+def holder(folder: Path, *more: str) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-c", HOLDER, str(folder), *more], stdin=PIPE, stdout=PIPE, text=True)
 
 
-def test_the_lock_goes_with_its_process(tmp_path: Path) -> None:
-    with holder(tmp_path) as (other, _):
-        other.send_signal(signal.SIGKILL)
-        other.wait()
-        assert (tmp_path / ".lock").exists()
-        assert not is_locked(tmp_path)
-        with Lock(tmp_path) as lock:
-            assert lock.is_held
-            assert json.loads((tmp_path / ".lock").read_text()) == {"pid": os.getpid(), "host": socket.gethostname()}
+def line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
 
 
-def test_a_worker_that_outlives_its_parent_holds_nothing(tmp_path: Path) -> None:
-    with holder(tmp_path, FORKING) as (other, said):
-        child = int(said.removeprefix("held "))
-        try:
-            assert is_locked(tmp_path)  # the child's copy is closed, and that frees nothing
-            other.send_signal(signal.SIGKILL)
-            other.wait()
-            with Lock(tmp_path) as lock:
-                assert lock.is_held
-            os.kill(child, 0)  # and it does live
-        finally:
-            os.kill(child, signal.SIGKILL)
+def said(folder: Path, pid: int) -> str:
+    return f"error[SB0953]: the run in {folder} goes on in process {pid} on {socket.gethostname()}\n  = help: wait until it ends, or stop it"
 
 
-def test_a_second_holder_in_the_same_process_is_refused(tmp_path: Path) -> None:
-    with Lock(tmp_path), pytest.raises(UsageError), Lock(tmp_path):
+def test_the_second_of_two_processes_is_told_who_is_the_first(tmp_path: Path) -> None:
+    first = holder(tmp_path)
+    assert line(first) == "held"
+    with pytest.raises(UsageError) as error, Lock(tmp_path):
         pass
+    assert (str(error.value), error.value.exit_code) == (said(tmp_path, first.pid), 2)
+    assert holder(tmp_path).communicate("")[0].strip() == said(tmp_path, first.pid)
+    first.communicate("")
     with Lock(tmp_path) as lock:
         assert lock.is_held
+        assert holder(tmp_path).communicate("")[0].strip() == said(tmp_path, os.getpid())
     assert not lock.is_held
+    assert holder(tmp_path).communicate("")[0].strip() == "held"
+
+
+def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
+    process = holder(tmp_path)
+    assert line(process) == "held"
+    assert is_locked(tmp_path)
+    process.kill()
+    process.communicate()
     assert not is_locked(tmp_path)
+    with Lock(tmp_path) as lock:
+        assert lock.is_held
+
+
+def test_a_worker_that_outlives_its_killed_parent_holds_nothing(tmp_path: Path) -> None:
+    process = holder(tmp_path, "with a worker")
+    worker = int(line(process).rpartition(" ")[2])
+    with pytest.raises(UsageError), Lock(tmp_path):
+        pass
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    os.kill(worker, 0)  # it is there
+    with Lock(tmp_path) as lock:
+        assert lock.is_held
+    process.communicate("")
+
+
+def test_one_process_does_not_hold_a_folder_twice(tmp_path: Path) -> None:
+    with Lock(tmp_path):
+        with pytest.raises(UsageError) as error, Lock(tmp_path):
+            pass
+        assert str(error.value) == said(tmp_path, os.getpid())
+        with pytest.raises(UsageError), Lock(tmp_path):
+            pass  # the one that failed freed nothing
+
+
+def test_an_error_within_frees_the_folder(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), Lock(tmp_path):
+        raise ZeroDivisionError
+    with Lock(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": "x", "host": 1}', '{"pid": null, "host": 1}', "[" * 900])
+def test_whatever_the_file_says_the_folder_is_held(tmp_path: Path, text: str) -> None:
+    with Lock(tmp_path):
+        (tmp_path / ".lock").write_text(text)
+        with pytest.raises(UsageError) as error, Lock(tmp_path):
+            pass
+    assert str(error.value) == f"error[SB0953]: the run in {tmp_path} goes on in another process\n  = help: wait until it ends, or stop it"
+
+
+def test_a_lock_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ResourceError) as error, Lock(tmp_path / "none"):
+        pass
+    assert str(error.value) == f"error[SB0910]: {tmp_path}/none/.lock cannot be written: No such file or directory"
+    (tmp_path / ".lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ResourceError), Lock(tmp_path):
+        pass
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_whoever_is_refused_writes_nothing(tmp_path: Path) -> None:
+    with Lock(tmp_path):
+        before = (tmp_path / ".lock").read_bytes()
+        (tmp_path / ".lock").write_bytes(b"other" + before)
+        with pytest.raises(UsageError), Lock(tmp_path):
+            pass
+        assert (tmp_path / ".lock").read_bytes() == b"other" + before
 
 
 def test_whoever_only_looks_does_not_stop_a_run_from_starting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,13 +148,14 @@ def test_whoever_only_looks_does_not_stop_a_run_from_starting(tmp_path: Path, mo
     assert waits == [0.05]
 
 
-@pytest.mark.parametrize("said", [b"", b"\xff", b"[1]", b'{"pid": "a"}', b'{"pid": 1}', b"[" * 1000])
-def test_a_lock_that_does_not_say_whose_it_is_still_holds(tmp_path: Path, said: bytes) -> None:
+def test_looking_is_not_holding_and_makes_no_file(tmp_path: Path) -> None:
+    assert not is_locked(tmp_path)
+    assert not is_locked(tmp_path / "none")
+    assert list(tmp_path.iterdir()) == []
     with Lock(tmp_path):
-        (tmp_path / ".lock").write_bytes(said)
-        with pytest.raises(UsageError) as error, Lock(tmp_path):
-            pass
-    assert error.value.diagnostics[0].message == f"the run in {tmp_path} goes on in another process"
+        assert is_locked(tmp_path)
+        assert is_locked(tmp_path)
+    assert not is_locked(tmp_path)
 
 
 def test_what_the_file_says_cannot_drive_the_terminal(tmp_path: Path) -> None:
@@ -132,16 +164,3 @@ def test_what_the_file_says_cannot_drive_the_terminal(tmp_path: Path) -> None:
         with pytest.raises(UsageError) as error, Lock(tmp_path):
             pass
     assert error.value.diagnostics[0].message == f"the run in {tmp_path} goes on in process 7 on \\x1b[31mnode"
-
-
-def test_a_folder_that_is_not_there_and_a_link_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ResourceError) as error, Lock(tmp_path / "none"):
-        pass
-    assert str(error.value) == f"error[SB0910]: {tmp_path}/none/.lock cannot be written: No such file or directory"
-    assert not is_locked(tmp_path / "none")
-    (tmp_path / "precious").write_bytes(b"1")
-    (tmp_path / ".lock").symlink_to(tmp_path / "precious")
-    with pytest.raises(ResourceError) as error, Lock(tmp_path):
-        pass
-    assert str(error.value) == f"error[SB0910]: {tmp_path}/.lock cannot be written: Too many levels of symbolic links"
-    assert (tmp_path / "precious").read_bytes() == b"1"

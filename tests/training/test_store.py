@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from hashlib import sha256
@@ -76,6 +77,15 @@ def test_a_checkpoint_comes_back_byte_for_byte(tmp_path: Path) -> None:
     assert store.remarks == ()
 
 
+def test_a_file_may_come_in_parts(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    parts = [b"one ", memoryview(bytearray(b"two ")), b"", bytearray(b"three")]
+    path = store.save(1, {"a": parts, "b": []}, facts={}, healthy=True, keep=Keep())
+    assert store.read(1).files == {"a": b"one two three", "b": b""}
+    inode = path.stat().st_ino
+    assert Store(tmp_path).save(1, {"a": b"one two three", "b": b""}, facts={}, healthy=True, keep=Keep()).stat().st_ino == inode
+
+
 def test_the_manifest_is_plain_json_whose_digest_anybody_can_check(tmp_path: Path) -> None:
     path = save(Store(tmp_path), 3, plan="abc")
     read = json.loads((path / "MANIFEST.json").read_text())
@@ -111,6 +121,25 @@ def test_a_copied_and_a_moved_folder_stay_valid(tmp_path: Path) -> None:
     for place in ("b", "c"):
         found, rejected = Store(tmp_path / place / "checkpoints").newest()
         assert found is not None and found.files == content(5) and rejected == ()
+
+
+def test_the_folder_may_be_a_link_to_a_larger_disk(tmp_path: Path) -> None:
+    (tmp_path / "large").mkdir()
+    (tmp_path / "checkpoints").symlink_to(tmp_path / "large")
+    save(Store(tmp_path / "checkpoints"), 1)
+    assert names(tmp_path / "large") == ["LATEST", "step-00000001"]
+    assert Store(tmp_path / "checkpoints").read(1).files == content(1)
+
+
+@pytest.mark.parametrize(("umask", "folder", "file"), [(0o022, 0o755, 0o644), (0o077, 0o700, 0o600), (0o002, 0o775, 0o664)])
+def test_whoever_may_look_into_the_run_may_look_into_its_checkpoints(tmp_path: Path, umask: int, folder: int, file: int) -> None:
+    before = os.umask(umask)
+    try:
+        path = save(Store(tmp_path / "run" / "checkpoints"), 1)
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE(each.stat().st_mode) for each in (path.parent.parent, path.parent, path)] == [folder] * 3
+    assert {stat.S_IMODE(each.stat().st_mode) for each in path.iterdir()} == {file}
 
 
 def test_torch_is_not_needed(tmp_path: Path) -> None:
@@ -151,6 +180,16 @@ def test_what_stays(tmp_path: Path, keep: Keep, saved: str, stay: list[int], is_
             store = Store(tmp_path, Quick())
     assert store.steps() == stay
     assert {name for name in names(tmp_path) if name.startswith(".")} == set()
+
+
+def test_only_a_healthy_one_lets_others_go(tmp_path: Path) -> None:
+    store = Store(tmp_path, Quick())
+    save(store, 10)
+    save(store, 20)
+    save(store, 30, healthy=False, keep=Keep(count=1))
+    assert store.steps() == [10, 20, 30]
+    save(store, 40, keep=Keep(count=1))
+    assert store.steps() == [40]
 
 
 def test_latest_and_best_are_hints(tmp_path: Path) -> None:
@@ -372,6 +411,18 @@ def test_room_is_made_only_of_what_may_go_anyway(tmp_path: Path) -> None:
     with pytest.raises(ResourceError):
         save(Store(tmp_path, Full(0)), 5, keep=Keep(count=1))
     assert Store(tmp_path).steps() == [4]
+
+
+def test_making_room_looks_anew_at_what_is_good(tmp_path: Path) -> None:
+    disk = Full(10**6)
+    store = Store(tmp_path, disk)
+    save(store, 1)
+    damage(save(store, 2))
+    disk.answers = [0]
+    with pytest.raises(ResourceError):
+        save(store, 3, keep=Keep(count=1))
+    found, _ = store.newest()
+    assert found is not None and found.manifest.step == 1
 
 
 def test_a_file_size_limit_of_the_system_leaves_the_checkpoint_before(tmp_path: Path) -> None:

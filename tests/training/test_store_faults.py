@@ -1,6 +1,6 @@
 """Whatever call fails, and wherever the process or the power goes, a good checkpoint is there and the next save works.
 
-Every call that a save makes is counted by a first run that only records, and then failed, each in turn and in each way. What a power cut may leave is
+Every call that a save makes is counted by a first run that only records, then failed, each in turn and in each way. What a power cut may leave is
 worked out by a model of a disk that keeps only what was synced, by the rules of POSIX and not by the order in which our code happens to call.
 """
 
@@ -9,11 +9,14 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import random
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -50,8 +53,11 @@ class Watched(Disk):
             return action()
         return self._fault(self, index == self._at, name, action)
 
-    def make(self, folder: Path) -> None:
-        self._call("make", folder.name, lambda: super(Watched, self).make(folder))
+    def make(self, folder: Path, mode: int = 0o777) -> None:
+        self._call("make", folder.name, lambda: super(Watched, self).make(folder, mode))
+
+    def open_up(self, folder: Path) -> None:
+        self._call("open_up", folder.name, lambda: super(Watched, self).open_up(folder))
 
     def create(self, file: Path) -> int:
         descriptor = self._call("create", _short(file), lambda: super(Watched, self).create(file))
@@ -96,6 +102,14 @@ class Watched(Disk):
 
 
 Fault = Callable[[Watched, bool, str, Action], Any]
+
+
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    """A folder in memory where there is one: thousands of small folders, of which nothing needs to last."""
+    shm = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=shm if os.access(shm, os.W_OK) else None) as folder:
+        yield Path(folder)
 
 
 def _short(file: Path) -> str:
@@ -169,13 +183,20 @@ def end(disk: Watched, is_first: bool, name: str, action: Action) -> Any:
     raise Exit
 
 
-def end_after(disk: Watched, is_first: bool, name: str, action: Action) -> Any:
-    action()
-    disk.has_ended = True
-    raise Exit
-
-
-FAULTS: list[Fault] = [once_eio, done_but_eio, always_eio, once_no_room, full, over_quota, short, end, end_after]
+CHANGING = ("make", "create", "write", "rename", "unlink", "remove")
+SYNCING = ("sync", "sync_folder")
+READING = ("open", "read")
+FAULTS: dict[Fault, tuple[str, ...]] = {
+    once_eio: (*CHANGING, *SYNCING, *READING),
+    done_but_eio: (*CHANGING, *SYNCING),
+    always_eio: (*CHANGING, *SYNCING, *READING),
+    once_no_room: (*CHANGING, *SYNCING),
+    full: ("make", "create", "write", "sync"),
+    over_quota: ("write",),
+    short: ("write",),
+    end: CHANGING,  # before each; so after the one before, too
+}
+"""Each fault with the calls that it begins at."""
 SUCCEED = [once_eio, short]
 
 
@@ -219,20 +240,24 @@ SCENES: list[tuple[Callable[[Store], None], Keep]] = [
 ]
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+@pytest.mark.parametrize("fault", list(FAULTS), ids=lambda fault: fault.__name__)
 @pytest.mark.parametrize(("scene", "keep"), SCENES, ids=[scene.__name__ for scene, _ in SCENES])
-def test_whatever_fails_a_good_checkpoint_is_there(tmp_path: Path, scene: Callable[[Store], None], keep: Keep, fault: Fault) -> None:
-    template = tmp_path / "checkpoints"
+def test_whatever_fails_a_good_checkpoint_is_there(memory: Path, scene: Callable[[Store], None], keep: Keep, fault: Fault) -> None:
+    template = memory / "checkpoints"
     scene(Store(template, Watched()))
     before = Store(template, Watched()).newest()[0]
     assert before is not None
-    for at in itertools.count():
-        folder = tmp_path / str(at) / "checkpoints"
+    shutil.copytree(template, memory / "recorded" / "checkpoints")
+    recording = Watched()
+    save(Store(memory / "recorded" / "checkpoints", recording), 3, keep=keep)
+    calls = [at for at, (name, _) in enumerate(recording.calls) if name in FAULTS[fault]]
+    for at in calls:
+        folder = memory / str(at) / "checkpoints"
         shutil.copytree(template, folder)
         disk = Watched(at, fault)
-        outcome = tried(lambda store=Store(folder, disk): save(store, 3, keep=keep))
+        outcome = tried(Store(folder, disk), keep)
         found, _ = Store(folder, Watched()).newest()
-        where = f"at call {at}: {disk.calls[at : at + 1]}"
+        where = f"at call {at}: {disk.calls[at]}"
         assert found is not None, where
         assert found.files == content(3) if outcome == "saved" else found.files in (before.files, content(3)), where
         if fault in SUCCEED:
@@ -246,17 +271,14 @@ def test_whatever_fails_a_good_checkpoint_is_there(tmp_path: Path, scene: Callab
         assert [entry.name for entry in folder.iterdir() if entry.name.startswith(".")] == [], where
         last, rejected = Store(folder, Watched()).newest()
         assert last is not None and last.files == content(4) and rejected == (), where
-        shutil.rmtree(tmp_path / str(at))
-        if len(disk.calls) <= at:
-            break
-    assert at > 15  # there were calls to fail
+        shutil.rmtree(memory / str(at))
+    assert len(calls) >= (1 if fault in (over_quota, short) else 3)  # there was something to fail
 
 
-def tried(action: Callable[[], object]) -> str:
+def tried(store: Store, keep: Keep) -> str:
     try:
-        action()
-    except ResourceError as error:
-        assert error.diagnostics[0].code == "SB0910"
+        save(store, 3, keep=keep)
+    except ResourceError:
         return "failed"
     except Exit:
         return "ended"
@@ -295,6 +317,52 @@ def test_real_ends_of_a_process_leave_a_good_checkpoint(tmp_path: Path) -> None:
         Store(store.folder).save(3, {"a": b"next"}, facts={}, healthy=True, keep=Keep(count=1))
         assert sorted(entry.name for entry in store.folder.iterdir()) == ["LATEST", "step-00000003"]
     assert ends == [9, 9, 9, 9, 9, 9, 9, 0]
+
+
+SAVER = """if True:
+    import os, sys
+    from pathlib import Path
+    from specbuilder.training.store import Keep, Store
+    store = Store(Path(sys.argv[1]))
+    found, rejected = store.newest()
+    step = found.manifest.step if found else 0
+    assert rejected == ()
+    assert found is None or found.files == {"a": b"%d " % step * 5000, "b": b"%d" % step}
+    while True:
+        step += 1
+        store.save(step, {"a": b"%d " % step * 5000, "b": b"%d" % step}, facts={}, healthy=True, keep=Keep(count=1))
+        assert store.remarks == ()
+        print(step, flush=True)
+"""
+
+
+def killed(folder: Path, draw: random.Random) -> tuple[list[int], str]:
+    """A process that saves for ever is killed at a random moment of its life, most of which is within `save`. The steps that it says are saved."""
+    process = subprocess.Popen([sys.executable, "-c", SAVER, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    time.sleep(draw.random() * 0.1)
+    process.kill()
+    more, errors = process.communicate()
+    # The last line may be half there.
+    return [int(line) for line in (first + more).splitlines(keepends=True) if line.endswith("\n")], errors
+
+
+@pytest.mark.parametrize("kills", [5, pytest.param(200, marks=pytest.mark.long)])
+def test_a_killed_process_loses_at_most_what_it_was_saving(tmp_path: Path, kills: int) -> None:
+    folder = tmp_path / "checkpoints"
+    draw = random.Random(kills)
+    last = 0
+    for _ in range(kills):
+        saved, errors = killed(folder, draw)
+        assert errors == ""
+        assert saved[0] in (last + 1, last + 2)
+        last = saved[-1]
+        found, rejected = Store(folder).newest()
+        assert found is not None and found.manifest.step in (last, last + 1) and rejected == ()
+        assert sum(entry.name.startswith(".") for entry in folder.iterdir()) <= 3
+    Store(folder).save(last + 9, {}, facts={}, healthy=True, keep=Keep(count=1))
+    assert sorted(entry.name for entry in folder.iterdir()) == ["LATEST", f"step-{last + 9:08d}"]
 
 
 # Errors that pass, and those that do not -----------------------------------------------------------------------------
@@ -415,6 +483,7 @@ def test_each_thing_is_on_the_disk_before_the_next_relies_on_it(tmp_path: Path) 
         "create .tmp-2/MANIFEST.json",
         "write .tmp-2/MANIFEST.json",
         "sync .tmp-2/MANIFEST.json",
+        "open_up .tmp-2",
         "sync_folder .tmp-2",
         # Read back, to the end and once more, to see that it is the end.
         "open .tmp-2/MANIFEST.json",
@@ -444,6 +513,43 @@ def test_each_thing_is_on_the_disk_before_the_next_relies_on_it(tmp_path: Path) 
     ]
 
 
+def test_a_checkpoint_that_takes_the_place_of_another_is_on_the_disk_before_that_goes(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints"
+    save(Store(folder, Watched()), 1, tag="old")
+    disk = Watched()
+    save(Store(folder, disk), 1)
+    calls = [f"{name} {what}" for name, what in disk.calls if name in ("rename", "sync_folder", "unlink", "remove")]
+    assert calls == [
+        "sync_folder .tmp-1",
+        "rename .tmp-1 to step-00000001.new",
+        "sync_folder checkpoints",
+        "rename step-00000001 to .trash-step-00000001",
+        "rename step-00000001.new to step-00000001",
+        "sync_folder checkpoints",
+        "rename .tmp-LATEST to LATEST",
+        "sync_folder checkpoints",
+        "unlink .trash-step-00000001/MANIFEST.json",
+        "unlink .trash-step-00000001/a",
+        "unlink .trash-step-00000001/b",
+        "remove .trash-step-00000001",
+    ]
+
+
+def test_a_checkpoint_that_is_there_already_is_put_on_the_disk_once_more(tmp_path: Path) -> None:
+    """Who put it there may have been killed before it was."""
+    folder = tmp_path / "checkpoints"
+    save(Store(folder, Watched()), 1)
+    disk = Watched()
+    save(Store(folder, disk), 1)
+    assert [f"{name} {what}" for name, what in disk.calls if name in ("create", "sync", "sync_folder")][:5] == [
+        "sync step-00000001/a",
+        "sync step-00000001/b",
+        "sync step-00000001/MANIFEST.json",
+        "sync_folder step-00000001",
+        "sync_folder checkpoints",
+    ]
+
+
 def test_the_folders_above_are_on_the_disk_too(tmp_path: Path) -> None:
     disk = Watched()
     save(Store(tmp_path / "run" / "checkpoints", disk), 1)
@@ -464,14 +570,33 @@ class File:
 
 
 class Folder:
-    """What it holds, and each list of names that it had since it was last synced: a power cut leaves any of them."""
+    """What it holds, what it held when it was last synced, and the changes since then: a power cut leaves any of them done and any undone."""
 
     def __init__(self, entries: dict[str, File | Folder]) -> None:
-        self.entries = entries
-        self.history = [dict(entries)]
+        self.entries, self.kept = dict(entries), dict(entries)
+        self.changes: list[tuple[str | None, str | None, File | Folder]] = []
 
-    def changed(self) -> None:
-        self.history.append(dict(self.entries))
+    def change(self, taken: str | None, put: str | None, node: File | Folder) -> None:
+        """A new name, a name less, or a name for another one."""
+        self.entries = changed(self.entries, [(taken, put, node)])
+        self.changes.append((taken, put, node))
+
+    def sync(self) -> None:
+        self.kept, self.changes = dict(self.entries), []
+
+    def states(self) -> Iterator[dict[str, File | Folder]]:
+        for done in itertools.product((False, True), repeat=len(self.changes)):
+            yield changed(self.kept, [change for change, is_done in zip(self.changes, done, strict=True) if is_done])
+
+
+def changed(entries: dict[str, File | Folder], changes: list[tuple[str | None, str | None, File | Folder]]) -> dict[str, File | Folder]:
+    entries = dict(entries)
+    for taken, put, node in changes:
+        if taken is not None:
+            entries.pop(taken, None)
+        if put is not None:
+            entries[put] = node
+    return entries
 
 
 class Cut(Disk):
@@ -491,17 +616,14 @@ class Cut(Disk):
         return node
 
     def _put(self, path: Path, node: File | Folder) -> None:
-        parent = self._folder(path.parent)
-        parent.entries[path.name] = node
-        parent.changed()
+        self._folder(path.parent).change(None, path.name, node)
 
     def _take(self, path: Path) -> None:
         parent = self._folder(path.parent)
-        del parent.entries[path.name]
-        parent.changed()
+        parent.change(path.name, None, parent.entries[path.name])
 
-    def make(self, folder: Path) -> None:
-        super().make(folder)
+    def make(self, folder: Path, mode: int = 0o777) -> None:
+        super().make(folder, mode)
         self._put(folder, Folder({}))
         self.after_each(f"make {folder.name}")
 
@@ -525,16 +647,14 @@ class Cut(Disk):
         self.after_each("sync")
 
     def sync_folder(self, folder: Path) -> None:
-        node = self._folder(folder)
-        node.history = [dict(node.entries)]
+        self._folder(folder).sync()
         self.after_each(f"sync {folder.name}")
 
     def rename(self, source: Path, target: Path) -> None:
         super().rename(source, target)
         parent = self._folder(source.parent)
         assert source.parent == target.parent
-        parent.entries[target.name] = parent.entries.pop(source.name)
-        parent.changed()
+        parent.change(source.name, target.name, parent.entries[source.name])
         self.after_each(f"rename {source.name} to {target.name}")
 
     def unlink(self, file: Path) -> None:
@@ -548,17 +668,18 @@ class Cut(Disk):
         self.after_each(f"remove {folder.name}")
 
     def remains(self) -> Iterator[dict[str, bytes | None]]:
-        """What may be there after a power cut now: bytes by path, None for a folder. Names of the root in each state since its last sync, those of
-        the folders in it and the bytes of files at their best and at their worst.
+        """What may be there after a power cut now: bytes by path, None for a folder. Names of the root with each set of the changes since its last
+        sync, those of the folders in it and the bytes of files at their best and at their worst.
         """
         seen = set()
-        for names in self.tree.history:
-            for folders, files in itertools.product((0, -1), (0, 1, 2)):
+        for names in self.tree.states():
+            for is_kept, files in itertools.product((True, False), (0, 1, 2)):
                 left: dict[str, bytes | None] = {}
                 for name, node in names.items():
-                    inner = {name: node} if isinstance(node, File) else {f"{name}/{each}": file for each, file in node.history[folders].items()}
+                    inner: dict[str, File | Folder] = {name: node}
                     if isinstance(node, Folder):
                         left[name] = None
+                        inner = {f"{name}/{each}": file for each, file in (node.kept if is_kept else node.entries).items()}
                     for path, file in inner.items():
                         assert isinstance(file, File)
                         states = file.states()
@@ -574,18 +695,18 @@ def as_durable(root: Path) -> Folder:
 
 
 @pytest.mark.parametrize(("scene", "keep"), SCENES, ids=[scene.__name__ for scene, _ in SCENES])
-def test_a_power_cut_leaves_a_good_checkpoint(tmp_path: Path, scene: Callable[[Store], None], keep: Keep) -> None:
-    folder = tmp_path / "checkpoints"
+def test_a_power_cut_leaves_a_good_checkpoint(memory: Path, scene: Callable[[Store], None], keep: Keep) -> None:
+    folder = memory / "checkpoints"
     scene(Store(folder, Watched()))
     before = Store(folder, Watched()).newest()[0]
     assert before is not None
     cuts = 0
 
-    def looked_at(when: str, expected: tuple[dict[str, bytes], ...] = (before.files, content(3))) -> None:
+    def looked_at(when: str, expected: tuple[Mapping[str, bytes], ...] = (before.files, content(3))) -> None:
         nonlocal cuts
         for left in disk.remains():
             cuts += 1
-            copy = tmp_path / "cut" / "checkpoints"
+            copy = memory / "cut" / "checkpoints"
             copy.mkdir(parents=True)
             for path, content_left in left.items():
                 if content_left is None:
@@ -595,9 +716,42 @@ def test_a_power_cut_leaves_a_good_checkpoint(tmp_path: Path, scene: Callable[[S
             found, _ = Store(copy, Watched()).newest()
             assert found is not None, f"a power cut after {when} left no good checkpoint: {sorted(left)}"
             assert found.files in expected, f"a power cut after {when} left {found.path.name}: {sorted(left)}"
-            shutil.rmtree(tmp_path / "cut")
+            shutil.rmtree(memory / "cut")
 
     disk = Cut(folder, looked_at)
     save(Store(folder, disk), 3, keep=keep)
     looked_at("the save", (content(3),))
     assert cuts > (5 if scene is same else 30)
+
+
+def test_room_is_not_made_because_of_a_checkpoint_whose_name_is_not_on_the_disk(memory: Path) -> None:
+    """A process was killed between the rename of step 2 and the sync of the folder; on a full disk, the next one makes room. Then the power goes."""
+    folder = memory / "checkpoints"
+    save(Store(folder, Watched()), 1)
+    found: list[list[int]] = []
+
+    class Full(Cut):
+        is_killed = False
+
+        def sync_folder(self, folder: Path) -> None:
+            if folder == self.root and not self.is_killed:
+                self.is_killed = True
+                raise Exit
+            super().sync_folder(folder)
+
+        def free(self, folder: Path) -> int | None:
+            return 0 if self.is_killed else None
+
+    def looked_at(when: str) -> None:
+        for left in disk.remains():
+            whole = [step for step in (1, 2) if all(left.get(f"step-0000000{step}/{name}") == each for name, each in content(step).items())]
+            assert whole, f"a power cut after {when} left no good checkpoint: {sorted(left)}"
+            found.append(whole)
+
+    disk = Full(folder, looked_at)
+    with pytest.raises(Exit):
+        save(Store(folder, disk), 2, keep=Keep(count=1))
+    with pytest.raises(ResourceError):
+        save(Store(folder, disk), 3, keep=Keep(count=1))
+    assert Store(folder).steps() == [2]
+    assert found[-1] == [2]
