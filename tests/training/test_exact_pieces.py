@@ -24,7 +24,7 @@ name: tiny
 model:
   inputs: {x: "float32[B, 3]"}
   nodes: [{linear: 4}, {batch_norm1d: }, relu, {linear: 2}]
-data: {arrays: {path: nowhere.npz}, batch_size: 10, split: {validation: 20}}
+data: {arrays: {train: nowhere.npz}, batch_size: 10, split: {validation: 20}}
 train: {steps: 40, evaluate: 5 steps, loss: cross_entropy, optimizer: {sgd: {lr: 0.1}}, metrics: [accuracy]}
 """
 
