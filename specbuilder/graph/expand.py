@@ -95,6 +95,7 @@ class _Walk:
         self.variables = variables
         self.vocabulary = Vocabulary(tree.blocks)  # type: ignore[arg-type]  # decode puts blocks there
         self.findings = Findings(diagnostics)
+        self.told, self.errors_before = diagnostics, diagnostics.errors
         self.growing = Growing()
         self.leaves = Leaves(self.growing, self.findings)
         self.wiring = Wiring(self.findings)
@@ -701,8 +702,8 @@ class _Walk:
         return found
 
     def _unused(self, scope: Scope, outputs: Mapping[str, Value], present: Iterable[Value]) -> None:
-        """Warns of nodes and inputs that nothing reads."""
-        if any(value.type is None for value in outputs.values()) or not outputs:
+        """Warns of nodes and inputs that nothing reads. After a mistake, whatever is wrong may have been meant to read them."""
+        if self.told.errors > self.errors_before or not outputs:
             return
         for written in self.tree.model.inputs:
             ports = scope.named[written.name].copies[0].ports
