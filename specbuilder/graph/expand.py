@@ -95,7 +95,7 @@ class _Walk:
         self.variables = variables
         self.vocabulary = Vocabulary(tree.blocks)  # type: ignore[arg-type]  # decode puts blocks there
         self.findings = Findings(diagnostics)
-        self.told, self.errors_before = diagnostics, diagnostics.errors
+        self.told = diagnostics
         self.growing = Growing()
         self.leaves = Leaves(self.growing, self.findings)
         self.wiring = Wiring(self.findings)
@@ -703,7 +703,7 @@ class _Walk:
 
     def _unused(self, scope: Scope, outputs: Mapping[str, Value], present: Iterable[Value]) -> None:
         """Warns of nodes and inputs that nothing reads. After a mistake, whatever is wrong may have been meant to read them."""
-        if self.told.errors > self.errors_before or not outputs:
+        if self.told.has_errors or not outputs:
             return
         for written in self.tree.model.inputs:
             ports = scope.named[written.name].copies[0].ports
