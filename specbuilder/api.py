@@ -312,7 +312,7 @@ class Spec:
         from specbuilder.emit.model import emit_model
 
         variant = f", variant {self.variant}" if self.variant is not None else ""
-        return emit_model(self.graph, f"{self.called}{variant}", __version__)
+        return emit_model(self.graph, f"{self.called}{variant}", __version__, {self.tree.document.source.name: self.called})
 
     @property
     def source(self) -> str:

@@ -229,7 +229,7 @@ def _inputs(node: Node, diagnostics: Diagnostics) -> tuple[InputTree, ...]:
 
 def _input(key: Scalar, node: Node, diagnostics: Diagnostics) -> InputTree:
     name = str(key.value)
-    check_name(name, key.span, diagnostics)
+    check_name(name, key.span, diagnostics, is_input=True)
     if not isinstance(node, MappingNode):
         return InputTree(name, key.span, read_type(placed(key.span, node), diagnostics), node.span)
     keys = _section("input", node, ("type", "when"), diagnostics, owner=f"the input `{name}`")
