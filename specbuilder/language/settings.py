@@ -11,6 +11,9 @@ from typing import Literal
 from specbuilder.catalogue.contract import NonNegativeInt, PositiveFloat, PositiveInt
 from specbuilder.catalogue.declared import Declared
 
+MOST_NODES = 100_000
+"""Of a network, copies included, and of the text. A larger one is refused by arithmetic, before it is made."""
+
 
 class Settings(Declared):
     """Base of the groups of plain keys."""

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from specbuilder.api import Spec, parse
-from specbuilder.diagnostics import SpecError
+from specbuilder.diagnostics import Diagnostics, Source, Span, SpecError
+from specbuilder.graph.findings import Findings
 from specbuilder.graph.graph import GraphNode, Item, Part
 from tests.graph.test_expand import IMAGE, TWO, VEC, reads
 
@@ -413,3 +414,19 @@ def test_a_list_may_hold_one(nodes: str, gives: tuple[str, ...], copies: int) ->
     x = torch.ones(2, 4)
     (type,) = spec.graph.output_types.values()
     assert list(spec.build()(x).shape) == [2, *type.shape[1:]]
+
+
+def test_two_mistakes_of_one_place_in_one_copy_are_two() -> None:
+    """What one copy tells twice of a place is told twice, and not folded into the first."""
+    collected = Diagnostics()
+    findings = Findings(collected)
+    span = Span(Source("a.yaml", "- linear"), 2, 8)
+    findings.begin()
+    for number in range(2):
+        if number:
+            findings.next_copy()
+        findings.warning("SB0422", "no rule was found for `a`", span)
+        if not number:
+            findings.warning("SB0422", "no rule was found for `b`", span)
+    findings.end_copies()
+    assert [found.message for found in collected] == ["no rule was found for `a`", "no rule was found for `b` (in copy 1 of 2)"]
