@@ -302,6 +302,12 @@ class Node(Kind):
     def source(self, *types: Any, **_: Any) -> Source:
         raise NotImplementedError
 
+    def with_transposed(self, tensor: str, held: Mapping[str, Argument]) -> Expression | None:
+        """What `forward` computes where `tensor` is the transpose of another node's (`tie`), so that no module can hold it; `held` is the code of each of
+        its parameters. None: it cannot, and such a tie is refused.
+        """
+        return None
+
     def remarks(self, *types: Any, **_: Any) -> tuple[Remark, ...]:
         """What the user should know of a use that is right."""
         return ()

@@ -41,6 +41,16 @@ class Tie(Record):
     tensor: str
     is_transposed: bool = False
 
+    @property
+    def source(self) -> Tie:
+        """The tie to the tensor behind it: where that one is another's transposed, no module holds it, and it is the other's."""
+        found, tie, is_transposed = self, self, self.is_transposed
+        while (further := tie.node.ties.get(tie.tensor)) is not None:
+            tie, is_transposed = further, is_transposed != further.is_transposed
+            if further.is_transposed:
+                found = Tie(further.node, further.tensor, is_transposed)
+        return found
+
 
 class GraphNode(Record, identity=True):
     """One node, complete: what it is, what it reads and gives, what it owns, and the code it becomes.
