@@ -179,7 +179,15 @@ class Index(Record):
     keys: tuple[Argument | Slice, ...]
 
 
-Expression = Input | Code | Call | Method | Infix | Prefix | Index
+class IfNone(Record):
+    """`absent if x is None else present` in the emitted file."""
+
+    value: Argument
+    absent: Argument
+    present: Argument
+
+
+Expression = Input | Code | Call | Method | Infix | Prefix | Index | IfNone
 Argument = Expression | Dim | float | bool | str | None | tuple["Argument", ...]
 
 
@@ -317,6 +325,31 @@ class Function(Node):
 
     function: ClassVar[Any] = None
     """For own kinds: the function that it is, or a text as for `Layer.module`."""
+
+
+class Stateful(Node):
+    """A node that hands tensors on from call to call: what leaves at the ports `keeps` arrives again in the next call, as a state that is threaded.
+
+    The rules of every node (`infer`, `source` and the others) say what it is in a call without state, which is also what it is in the first call of all:
+    there is no empty state but none. The rules of a later call take what it kept, `past`, first. A layer that keeps something derives from `Layer` too.
+    """
+
+    keeps: ClassVar[tuple[str, ...]] = ("output",)
+    """The output ports whose tensors are the state that a call leaves."""
+
+    def past(self, *types: Any, before: Callable[[Dim], Dim]) -> tuple[TensorType, ...]:
+        """The types of what it kept, in the order of `keeps`. `before(size)` is how many places earlier calls gave where this one gives `size`: a size of
+        its own, and the same for all nodes that get equally many.
+        """
+        raise NotImplementedError
+
+    def infer_later(self, past: tuple[TensorType, ...], *types: Any) -> TensorType | tuple[TensorType, ...]:
+        """The type of each output in a later call."""
+        raise NotImplementedError
+
+    def source_later(self, past: tuple[Input, ...], *types: Any) -> Expression:
+        """What a later call computes; `past` are what it kept. A layer writes it as `Module.call`: `call(ITSELF, Input(0), past[0])`."""
+        raise NotImplementedError
 
 
 class Loss(Node):

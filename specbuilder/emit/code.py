@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from specbuilder.catalogue.contract import DEVICE, ITSELF, Argument, Call, Code, Index, Infix, Input, Method, Prefix, Slice
+from specbuilder.catalogue.contract import DEVICE, ITSELF, Argument, Call, Code, IfNone, Index, Infix, Input, Method, Prefix, Slice
 from specbuilder.diagnostics import InternalError
 from specbuilder.graph.graph import Path
 from specbuilder.records import Record
@@ -79,6 +79,8 @@ def _head(argument: Any) -> object:
             return ("index", *["new axis" if key is None else "key" for key in argument.keys])
         case Slice():
             return ("slice", argument.start is None, argument.stop is None, argument.step is None)
+        case IfNone():
+            return ("if none",)
         case tuple():
             return ("tuple", len(argument))
     raise InternalError("emit", f"described code holds {argument!r}")
@@ -100,6 +102,8 @@ def _inner(argument: Any) -> Iterator[Any]:
             yield from (key for key in argument.keys if key is not None)
         case Slice():
             yield from (end for end in (argument.start, argument.stop, argument.step) if end is not None)
+        case IfNone():
+            yield from (argument.value, argument.absent, argument.present)
         case tuple():
             yield from argument
 
@@ -139,6 +143,8 @@ def put_together(argument: Any, read: Callable[[Input | Held | Code], str], leaf
             return Index(again(argument.value), tuple(map(maybe, argument.keys)))
         case Slice():
             return Slice(maybe(argument.start), maybe(argument.stop), maybe(argument.step))
+        case IfNone():
+            return IfNone(again(argument.value), again(argument.absent), again(argument.present))
     raise InternalError("emit", f"described code holds {argument!r}")
 
 

@@ -10,7 +10,7 @@ import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 
-from specbuilder.catalogue.contract import Argument, Call, Code, Index, Infix, Input, Method, Prefix, Slice
+from specbuilder.catalogue.contract import Argument, Call, Code, IfNone, Index, Infix, Input, Method, Prefix, Slice
 from specbuilder.diagnostics import visible
 from specbuilder.shapes import Poly
 
@@ -72,6 +72,9 @@ def _written(argument: Argument | Slice, tensor: Tensors, size: Sizes) -> tuple[
         case Slice():
             ends = ["" if end is None else text(end) for end in (argument.start, argument.stop)]
             return ":".join([*ends, *([text(argument.step)] if argument.step is not None else [])]), 0
+        case IfNone():
+            value, absent, present = text(argument.value, _COMPARISON + 1), text(argument.absent, _COMPARISON), text(argument.present)
+            return f"{absent} if {value} is None else {present}", 0
         case Poly():
             spaced = _TIGHT.sub(r" \1 ", str(argument))
             written = _SYMBOL.sub(lambda match: size(match.group()), spaced)
@@ -102,6 +105,8 @@ def parts(argument: Argument | Slice) -> Iterator[Argument | Slice]:
             yield from (argument.value, *argument.keys)
         case Slice():
             yield from (argument.start, argument.stop, argument.step)
+        case IfNone():
+            yield from (argument.value, argument.absent, argument.present)
         case tuple():
             yield from argument
 
