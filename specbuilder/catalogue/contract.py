@@ -336,19 +336,23 @@ class Stateful(Node):
 
     keeps: ClassVar[tuple[str, ...]] = ("output",)
     """The output ports whose tensors are the state that a call leaves."""
+    takes_none: ClassVar[bool] = False
+    """Whether the code of a later call serves the first one too, with None in the place of what it kept, as torch's recurrent modules take it."""
 
-    def past(self, *types: Any, before: Callable[[Dim], Dim]) -> tuple[TensorType, ...]:
-        """The types of what it kept, in the order of `keeps`. `before(size)` is how many places earlier calls gave where this one gives `size`: a size of
-        its own, and the same for all nodes that get equally many.
+    def past(self, *types: Any, **_: Any) -> tuple[TensorType, ...]:
+        """The types of what it kept, in the order of `keeps`. The keyword `before` is a function: `before(size)` is how many places earlier calls gave where
+        this one gives `size`, a size of its own, and the same for all nodes that get equally many.
         """
         raise NotImplementedError
 
-    def infer_later(self, past: tuple[TensorType, ...], *types: Any) -> TensorType | tuple[TensorType, ...]:
-        """The type of each output in a later call."""
+    def infer_later(self, *types: Any, **_: Any) -> TensorType | tuple[TensorType, ...]:
+        """The type of each output in a later call. The first argument is the tuple of the types of what it kept."""
         raise NotImplementedError
 
-    def source_later(self, past: tuple[Input, ...], *types: Any) -> Expression:
-        """What a later call computes; `past` are what it kept. A layer writes it as `Module.call`: `call(ITSELF, Input(0), past[0])`."""
+    def source_later(self, *types: Any, **_: Any) -> Expression:
+        """What a later call computes. The first argument is the tuple of what it kept, as `Input`s. A layer writes a `Module.call`:
+        `call(ITSELF, Input(0), past[0])`.
+        """
         raise NotImplementedError
 
 

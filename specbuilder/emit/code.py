@@ -117,9 +117,6 @@ def put_together(argument: Any, read: Callable[[Input | Held | Code], str], leaf
     def maybe(end: Any) -> Any:
         return None if end is None else again(end)
 
-    def named(kwargs: Sequence[tuple[str, Any]]) -> tuple[tuple[str, Any], ...]:
-        return tuple([(name, again(value)) for name, value in kwargs])
-
     kind = type(argument)
     if kind in _PLAIN or kind is Poly:
         return leaf(argument)
@@ -130,11 +127,11 @@ def put_together(argument: Any, read: Callable[[Input | Held | Code], str], leaf
     match argument:
         case Call():
             function = itself if argument.function == ITSELF else argument.function
-            return Call(function, tuple(map(again, argument.args)), named(argument.kwargs))
+            return Call(function, tuple(map(again, argument.args)), _named(argument.kwargs, again))
         case Code():
             return Code(read(argument)) if argument == DEVICE else argument
         case Method():
-            return Method(again(argument.value), argument.name, tuple(map(again, argument.args)), named(argument.kwargs))
+            return Method(again(argument.value), argument.name, tuple(map(again, argument.args)), _named(argument.kwargs, again))
         case Infix():
             return Infix(argument.operator, tuple(map(again, argument.operands)))
         case Prefix():
@@ -146,6 +143,10 @@ def put_together(argument: Any, read: Callable[[Input | Held | Code], str], leaf
         case IfNone():
             return IfNone(again(argument.value), again(argument.absent), again(argument.present))
     raise InternalError("emit", f"described code holds {argument!r}")
+
+
+def _named(kwargs: Sequence[tuple[str, Any]], again: Callable[[Any], Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple([(name, again(value)) for name, value in kwargs])
 
 
 def leaf_names(argument: Any, parameters: Callable[[str], Sequence[str]], outer: str = "") -> Iterator[str]:

@@ -69,7 +69,11 @@ def _emission(graph: TypedGraph, origin: str, version: str) -> Emission:
     forms = classes(top, graph.inits, taken, brought.names)
     forms[top].state_name = state
     places = Places(forms)
-    texts = [*brought.texts, *(["\n".join(_state(state, threaded))] if threaded is not None else []), *("\n".join(_class(form, forms, places, graph, class_name)) for form in dict.fromkeys(forms.values()))]
+    texts = [
+        *brought.texts,
+        *(["\n".join(_state(state, threaded))] if threaded is not None else []),
+        *("\n".join(_class(form, forms, places, graph, class_name)) for form in dict.fromkeys(forms.values())),
+    ]
     body = "\n\n\n".join(texts)
     imports = sorted({*(line for line, use in _IMPORTS.items() if re.search(use, body)), *brought.imports}, key=_import_order)
     head = comment(f"Emitted by specbuilder {version} from {origin}. Plain PyTorch: nothing of specbuilder is needed to use it.")

@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 from specbuilder.catalogue.contract import ITSELF, Attribute, Call, IfNone, Input, Module, Node, Port, Refusal, Source, Stateful
 from specbuilder.diagnostics import Diagnostic, Diagnostics
-from specbuilder.graph.graph import Arrival, GraphNode, Kept, Past, Path, Threaded, TypedGraph, Value
+from specbuilder.graph.graph import Arrival, GraphNode, Kept, Past, Path, Threaded, TypedGraph
 from specbuilder.graph.growing import Growing
 from specbuilder.graph.leaf import Leaves, type_of
 from specbuilder.graph.place import Place
@@ -27,7 +27,6 @@ from specbuilder.records import Record
 from specbuilder.shapes import Dim, DimError, Poly, TensorType, substitute, symbol
 
 MakeLeaves = Callable[[Growing, Diagnostics], Leaves]
-
 
 
 def thread(graph: TypedGraph, walk: Callable[[MakeLeaves, Diagnostics], TypedGraph], diagnostics: Diagnostics) -> TypedGraph:
@@ -99,6 +98,11 @@ class _LaterLeaves(Leaves):
             return super().grow(node, kind, arrivals, path, place)
         try:
             types = kind.past(*map(type_of, arrivals), before=self.state.places)
+            if len(types) != len(kind.keeps):
+                raise Refusal(
+                    f"`past` of `{kind.kind}` must return {len(kind.keeps)} types, one for each that it keeps, but returned {len(types)}",
+                    code="SB0420",
+                )
         except Refusal as refusal:
             return self.refuse(refusal, node, kind, arrivals, path)
         except DimError as error:
@@ -121,7 +125,7 @@ def _past_names(cls: type[Stateful]) -> tuple[str, ...]:
 def _later(kind: Stateful) -> Stateful:
     """The kind as it is in a call with state: what it kept arrives at ports behind its own."""
     later = object.__new__(_later_class(type(kind)))
-    later.__dict__.update(kind.__dict__)
+    later.__dict__.update(kind.__dict__, itself=kind)
     return later
 
 
@@ -131,31 +135,37 @@ def _later_class(cls: type[Stateful]) -> type[Stateful]:
     past = tuple(Input(own + at) for at in range(len(cls.keeps)))
 
     class Later(cls):
+        """Rules are asked of the kind itself, whose rules may ask one another."""
+
+        itself: ClassVar[Stateful]
         inputs = (*cls.inputs, *(Port(name, optional=True) for name in _past_names(cls)))
 
         def infer(self, *types: Any, **_: Any) -> TensorType | tuple[TensorType, ...]:
-            return cls.infer_later(self, types[own:], *types[:own])
+            return self.itself.infer_later(types[own:], *types[:own])
 
         def requirements(self, *types: Any, **_: Any) -> Any:
-            return cls.requirements(self, *types[:own])
+            return self.itself.requirements(*types[:own])
 
         def parameters(self, *types: Any, **_: Any) -> Any:
-            return cls.parameters(self, *types[:own])
+            return self.itself.parameters(*types[:own])
 
         def buffers(self, *types: Any, **_: Any) -> Any:
-            return cls.buffers(self, *types[:own])
+            return self.itself.buffers(*types[:own])
+
+        def flops(self, *types: Any, **_: Any) -> Any:
+            return self.itself.flops(*types[:own])
 
         def remarks(self, *types: Any, **_: Any) -> Any:
-            return cls.remarks(self, *types[:own])
+            return self.itself.remarks(*types[:own])
 
         def source(self, *types: Any, **_: Any) -> Source:
             """One code for both calls: without a state, what it kept is None."""
-            first, further = cls.source(self, *types[:own]), cls.source_later(self, past, *types[:own])
+            first, further = self.itself.source(*types[:own]), self.itself.source_later(past, *types[:own])
+            assert not isinstance(first, Attribute)
             if not isinstance(first, Module):
-                assert not isinstance(first, Attribute)
-                return IfNone(past[0], first, further)
+                return further if cls.takes_none else IfNone(past[0], first, further)
             arriving = tuple(Input(port) for port, type in enumerate(types[:own]) if type is not None)
-            return first.replace(call=IfNone(past[0], first.call or Call(ITSELF, arriving), further))
+            return first.replace(call=further if cls.takes_none else IfNone(past[0], first.call or Call(ITSELF, arriving), further))
 
     return Later
 
