@@ -176,8 +176,9 @@ def _later_class(cls: type[Stateful]) -> type[Stateful]:
 def _in_that_call(mistake: Diagnostic, state: _State) -> Diagnostic:
     """What is wrong in the call with state alone, in words that say so. A warning there is a mistake: it is about what came before."""
     help = f"with a state, {state.words}"
-    if mistake.help is not None:
-        help = f"{mistake.help}; {help}"
+    # What the help of a rule says of a size is about what is declared, and this one is not.
+    if mistake.help is not None and not any(f"`{name}`" in mistake.help for name in state.before.values()):
+        help = f"{help}; {mistake.help}"
     return mistake.replace(severity="error", message=f"in a call with state, {mistake.message}", help=help)
 
 
