@@ -2,7 +2,8 @@
 
 In: the typed graph of the call without state, and the walk. Out: the graph with the one of the call with state, or errors that say that they are about
 that call. How many places earlier calls gave is a size of its own, `P`; nodes that get equally many places in a call have been given equally many before,
-so that one `P` serves them all, and masks and keys are proved to fit. A call without state is the call with state for P = 0: that both walks make the same
+so that one `P` serves them all, and masks and keys are proved to fit. What a node kept was typed by the call that kept it, when fewer places had come
+before; nothing in its type but the axis that it counts may depend on that. A call without state is the call with state for P = 0: that both walks make the same
 network is checked, so that one code serves both calls. A node that is called twice, shared, keeps what each of its calls was given. A network without a
 stateful node is walked once and never comes here.
 """
@@ -97,12 +98,7 @@ class _LaterLeaves(Leaves):
         if not isinstance(kind, Stateful) or any(value.type is None for arrival in arrivals for value in each(arrival)):
             return super().grow(node, kind, arrivals, path, place)
         try:
-            types = kind.past(*map(type_of, arrivals), before=self.state.places)
-            if len(types) != len(kind.keeps):
-                raise Refusal(
-                    f"`past` of `{kind.kind}` must return {len(kind.keeps)} types, one for each that it keeps, but returned {len(types)}",
-                    code="SB0420",
-                )
+            types = self._past(kind, tuple(map(type_of, arrivals)))
         except Refusal as refusal:
             return self.refuse(refusal, node, kind, arrivals, path)
         except DimError as error:
@@ -113,6 +109,21 @@ class _LaterLeaves(Leaves):
         if len(self.growing.nodes) > before:
             self.state.keep(self.growing.nodes[-1], kind)
         return produced
+
+    def _past(self, kind: Stateful, types: tuple[Any, ...]) -> tuple[TensorType, ...]:
+        """The types of what a node kept in an earlier call. The places that had come before then were others, so that nothing it kept may depend on them."""
+        now = {str(name): symbol(f"{name}_then") for name in self.state.before.values()}
+        back: dict[str, Dim] = {f"{name}_then": name for name in self.state.before.values()}
+        past = kind.past(*(_at(now, type) for type in types), before=lambda size: self.state.places(substitute(size, back)))
+        if len(past) != len(kind.keeps):
+            wanted = f"{len(kind.keeps)} types, one for each that it keeps"
+            raise Refusal(f"`past` of `{kind.kind}` must return {wanted}, but returned {len(past)}", code="SB0420")
+        for type in past:
+            if grown := [dim for dim in type.shape if isinstance(dim, Poly) and dim.symbols & back.keys()]:
+                size = substitute(grown[0], back)
+                message = f"`{kind.kind}` keeps what has `{size}` places on an axis that grows from call to call, so that earlier ones do not fit"
+                raise Refusal(message, help="keep it before it is joined with what came before, or along that axis")
+        return past
 
 
 # The kind of a node in such a call -----------------------------------------------------------------------------------
@@ -199,7 +210,7 @@ def _at(sizes: Mapping[str, Dim], value: Any) -> Any:
     if isinstance(value, Poly):
         return substitute(value, sizes)
     if isinstance(value, tuple):
-        return tuple(_at(sizes, item) for item in value)
+        return type(value)(_at(sizes, item) for item in value)
     if isinstance(value, TensorType):
         return value.with_shape(_at(sizes, value.shape))
     if isinstance(value, Call) and value.function == "torch.arange":
