@@ -181,7 +181,15 @@ class Index(Record):
     keys: tuple[Argument | Slice, ...]
 
 
-Expression = Input | Code | Call | Method | Infix | Prefix | Index
+class IfNone(Record):
+    """`absent if x is None else present` in the emitted file."""
+
+    value: Argument
+    absent: Argument
+    present: Argument
+
+
+Expression = Input | Code | Call | Method | Infix | Prefix | Index | IfNone
 Argument = Expression | Dim | float | bool | str | None | tuple["Argument", ...]
 
 
@@ -325,6 +333,35 @@ class Function(Node):
 
     function: ClassVar[Any] = None
     """For own kinds: the function that it is, or a text as for `Layer.module`."""
+
+
+class Stateful(Node):
+    """A node that hands tensors on from call to call: what leaves at the ports `keeps` arrives again in the next call, as a state that is threaded.
+
+    The rules of every node (`infer`, `source` and the others) say what it is in a call without state, which is also what it is in the first call of all:
+    there is no empty state but none. The rules of a later call take what it kept, `past`, first. A layer that keeps something derives from `Layer` too.
+    """
+
+    keeps: ClassVar[tuple[str, ...]] = ("output",)
+    """The output ports whose tensors are the state that a call leaves."""
+    takes_none: ClassVar[bool] = False
+    """Whether the code of a later call serves the first one too, with None in the place of what it kept, as torch's recurrent modules take it."""
+
+    def past(self, *types: Any, **_: Any) -> tuple[TensorType, ...]:
+        """The types of what it kept, in the order of `keeps`. The keyword `before` is a function: `before(size)` is how many places earlier calls gave where
+        this one gives `size`, a size of its own, and the same for all nodes that get equally many.
+        """
+        raise NotImplementedError
+
+    def infer_later(self, *types: Any, **_: Any) -> TensorType | tuple[TensorType, ...]:
+        """The type of each output in a later call. The first argument is the tuple of the types of what it kept."""
+        raise NotImplementedError
+
+    def source_later(self, *types: Any, **_: Any) -> Expression:
+        """What a later call computes. The first argument is the tuple of what it kept, as `Input`s. A layer writes a `Module.call`:
+        `call(ITSELF, Input(0), past[0])`.
+        """
+        raise NotImplementedError
 
 
 class Loss(Node):

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from specbuilder.catalogue import demands, lookup
-from specbuilder.catalogue.contract import Node, Refusal
+from specbuilder.catalogue.contract import Node, Refusal, Stateful
 from specbuilder.catalogue.declared import admits, fields_of
 from specbuilder.catalogue.fields import shown
 from specbuilder.diagnostics import Diagnostics, Related
@@ -25,7 +25,7 @@ from specbuilder.graph.environment import Environment, Names
 from specbuilder.graph.facts import Facts, facts_of
 from specbuilder.graph.findings import Findings
 from specbuilder.graph.formula import Computation, compute
-from specbuilder.graph.graph import Arrival, Path, TypedGraph, Value
+from specbuilder.graph.graph import STATE, Arrival, Path, TypedGraph, Value
 from specbuilder.graph.growing import DEEPEST_NESTING, DEEPEST_RECURSION, MOST_NODES, MOST_WALKED, Growing
 from specbuilder.graph.initialise import initialise
 from specbuilder.graph.leaf import Leaves, unknown
@@ -74,9 +74,22 @@ def expand(tree: SpecTree, variables: Variables, diagnostics: Diagnostics) -> Ty
         graph = _Walk(tree, variables, diagnostics).graph()
         if diagnostics.errors == before:
             graph = initialise(graph, tree.model.init, variables, variables.names, diagnostics)
+        if diagnostics.errors == before and any(isinstance(node.kind, Stateful) for node in graph.nodes):
+            graph = _with_state(graph, tree, variables, diagnostics)
     finally:
         sys.setrecursionlimit(limit)
     return None if tree.model.is_wrong or diagnostics.errors > before else graph
+
+
+def _with_state(graph: TypedGraph, tree: SpecTree, variables: Variables, diagnostics: Diagnostics) -> TypedGraph:
+    """The graph with that of its call with state."""
+    from specbuilder.graph.stateful import thread
+
+    for written in tree.model.inputs:
+        if written.name == STATE:
+            message = f"a network that keeps a state takes it as `{STATE}`, so no input may be called that"
+            diagnostics.error("SB0304", message, written.span, help="give the input another name")
+    return thread(graph, lambda leaves, found: _Walk(tree, variables, found, leaves).graph(), diagnostics)
 
 
 class Made(Record, identity=True):
@@ -90,14 +103,16 @@ class Made(Record, identity=True):
 class _Walk:
     """The state of one walk: the nodes made so far and where each value came from."""
 
-    def __init__(self, tree: SpecTree, variables: Variables, diagnostics: Diagnostics) -> None:
+    def __init__(
+        self, tree: SpecTree, variables: Variables, diagnostics: Diagnostics, leaves: Callable[[Growing, Diagnostics], Leaves] = Leaves
+    ) -> None:
         self.tree = tree
         self.variables = variables
         self.vocabulary = Vocabulary(tree.blocks)  # type: ignore[arg-type]  # decode puts blocks there
         self.findings = Findings(diagnostics)
         self.told = diagnostics
         self.growing = Growing()
-        self.leaves = Leaves(self.growing, self.findings)
+        self.leaves = leaves(self.growing, self.findings)
         self.wiring = Wiring(self.findings)
         self.unread = Unread(self.wiring.used)
         self.sizes = Sizes(tree, variables)

@@ -34,7 +34,7 @@ class Leaves:
 
     def grow(self, node: NodeTree, kind: Node, arrivals: tuple[Arrival, ...], path: Path, place: Place) -> Produced:
         """The node of one copy."""
-        types = tuple(_type(arrival) for arrival in arrivals)
+        types = tuple(type_of(arrival) for arrival in arrivals)
         if any(value.type is None for arrival in arrivals for value in each(arrival)):
             return unknown(path, type(kind).outputs)
         try:
@@ -183,7 +183,8 @@ def needs_size(values: Mapping[str, Any]) -> tuple[str, Poly] | None:
     return next(((name, value) for name, value in values.items() if isinstance(value, Poly)), None)
 
 
-def _type(arrival: Arrival) -> Any:
+def type_of(arrival: Arrival) -> Any:
+    """The type that arrives at a port, as the rules of a kind take it."""
     if arrival is None:
         return None
     if isinstance(arrival, Value):

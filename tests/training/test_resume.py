@@ -147,7 +147,9 @@ def killed(folder: Path, at: int) -> None:
         ".train(root=folder, device='cpu', stop=stop)\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-c", code, str(folder), str(at)], input=SPEC, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder), str(at)], input=SPEC, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
