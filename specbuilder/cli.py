@@ -165,7 +165,9 @@ def _parser() -> argparse.ArgumentParser:
 
     predicted = _command(commands, "predict", _predict, "what the weights that a run left say of images and arrays")
     predicted.add_argument("run", metavar="RUN", type=Path, help="a run folder, such as runs/digits/1")
-    predicted.add_argument("inputs", nargs="+", metavar="INPUT", help="an image (png, jpg, ...) or arrays (.npy, .npz, .safetensors), one sample or many")
+    predicted.add_argument(
+        "inputs", nargs="+", metavar="INPUT", help="an image (png, jpg, ...) or arrays (.npy, .npz, .safetensors), one sample or many"
+    )
     predicted.add_argument("--device", default=None, metavar="DEVICE", help="default: that of the run where it is there, else the best that is")
     predicted.epilog = _EXECUTES
     _json(predicted)

@@ -44,7 +44,7 @@ def evaluate_run(
 
     folder = Path(folder)
     run, spec = load_run(folder), spec_of(folder)
-    stored, recorded = read_json(folder / "plan.json"), read_json(folder / "decisions.json")
+    stored, recorded = read_json(folder / "plan.json"), _decisions(folder)
     own = {name: part for name, part in (("train", train), ("validation", validation), ("test", test)) if part is not None}
     plan, cut = _judged(folder, spec, stored, own)
     part = _part(split, tuple(cut))
@@ -137,7 +137,7 @@ def predict(folder: str | Path, inputs: str | Path | Sequence[str | Path], devic
     if not paths:
         raise UsageError.of("SB0901", "no inputs are named", help="name image files, or .npy, .npz and .safetensors files")
     run, spec = load_run(folder), spec_of(folder)
-    stored, recorded = read_json(folder / "plan.json"), read_json(folder / "decisions.json")
+    stored, recorded = read_json(folder / "plan.json"), _decisions(folder)
     plan = _plan(folder, spec, stored)
     samples = read(paths, plan, spec.graph)
     decisions = decided(plan, spec.graph, recorded, device, elsewhere=True)
@@ -155,6 +155,17 @@ def _prediction(name: str, output: Tensor, plan: Plan) -> Prediction:
 
 
 # The plan again -------------------------------------------------------------------------------------------------------
+
+
+def _decisions(folder: Path) -> dict[str, Any]:
+    path = folder / "decisions.json"
+    recorded = read_json(path)
+    try:
+        if isinstance(recorded["device"]["value"], str) and isinstance(recorded["threads"]["value"], int):
+            return recorded
+    except (KeyError, TypeError):
+        pass
+    raise DataError.of("SB0902", f"{path} is damaged: it does not say on which device and on how many threads the run was")
 
 
 def _facts(folder: Path, stored: Mapping[str, Any]) -> Any:

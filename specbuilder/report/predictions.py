@@ -15,7 +15,9 @@ def table(predictions: Sequence[Mapping[str, Any]]) -> list[str]:
     """Of what `Prediction.as_json` gives."""
     is_classifier = all("class" in each for each in predictions)
     rows = [("input", "class", "probability", "next") if is_classifier else ("input", "output")]
-    rows += [(each["input"], *(_classes(each["scores"], str(each["class"])) if is_classifier else (_numbers(each["output"]),))) for each in predictions]
+    rows += [
+        (each["input"], *(_classes(each["scores"], str(each["class"])) if is_classifier else (_numbers(each["output"]),))) for each in predictions
+    ]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 

@@ -24,7 +24,7 @@ from specbuilder.graph.graph import TypedGraph
 from specbuilder.plan.binding import match
 from specbuilder.plan.limits import limits
 from specbuilder.plan.plan import Plan
-from specbuilder.shapes import Dim, TensorType, is_floating, is_integer, substitute, symbol
+from specbuilder.shapes import Dim, Poly, TensorType, is_floating, is_integer, substitute, symbol
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -64,7 +64,7 @@ def _samples(path: Path, plan: Plan, graph: TypedGraph) -> Iterator[Sample]:
     if path.suffix.lower() in ARRAYS:
         found = _chosen(path, _arrays(path), plan, graph)
     else:
-        found = _pictured(path, plan, graph, features)
+        found = _pictured(path, plan, features)
     rows, has_rows = _rows(path, found, plan, features)
     numbers = {name: _as_data(f"{path}: `{plan.bindings[name]}`", tensor, features[name]) for name, tensor in rows.items()}
     check_finite({plan.bindings[name]: tensor for name, tensor in numbers.items()}, f"{path}: ")
@@ -106,7 +106,9 @@ def _rows(path: Path, found: Mapping[str, Tensor], plan: Plan, features: Mapping
         wanted = features[name].type
         if tensor.ndim not in (wanted.rank, wanted.rank - 1):
             arrived = f"{_dtype(tensor)}[{', '.join(map(str, tensor.shape))}]"
-            message = f"{path}: the model wants `{plan.bindings[name]}` {wanted}, or one sample without the axis {wanted.shape[0]}, but {arrived} arrives"
+            message = (
+                f"{path}: the model wants `{plan.bindings[name]}` {wanted}, or one sample without the axis {wanted.shape[0]}, but {arrived} arrives"
+            )
             raise DataError.of("SB0811", message)
         has_rows[name] = tensor.ndim == wanted.rank
     if len(set(has_rows.values())) > 1:
@@ -153,13 +155,14 @@ def _check_types(path: Path, numbers: Mapping[str, Tensor], plan: Plan, graph: T
         asked = TensorType(wanted.dtype, tuple(substitute(dim, sizes) for dim in wanted.shape))
         if match(wanted, arriving, sizes) is not None:
             made = f", which the transforms make {_in_words(arriving)}" if arriving != raw else ""
-            message = f"{path}: the model wants `{plan.bindings[name]}` as {_in_words(asked)}, but {_in_words(raw)} arrives{made}"
+            message = f"{path}: the model wants `{plan.bindings[name]}` as {_in_words(asked)}; this is {_in_words(raw)}{made}"
             raise DataError.of("SB0811", message, help=_help_for_size(asked, arriving, has_transforms=bool(_transforms(plan))))
     known = {name: size for name, size in sizes.items() if isinstance(size, int)}
     for requirement in graph.requirements:
         value = substitute(requirement.dim, known)
         if isinstance(value, int) and value < requirement.minimum:
-            found = ", ".join(f"{name} is {known[name]}" for name in sorted(requirement.dim.symbols) if not isinstance(requirement.dim, int))
+            symbols = sorted(requirement.dim.symbols) if isinstance(requirement.dim, Poly) else []
+            found = ", ".join(f"{name} is {known[name]}" for name in symbols)
             raise DataError.of("SB0811", f"{path}: the model needs {requirement}, but {found}")
 
 
@@ -177,10 +180,10 @@ def _transformed(path: Path, type: TensorType, plan: Plan) -> TensorType:
 
 
 def _in_words(type: TensorType) -> str:
-    """A sample as people say it: `3 channels of 32 x 32`."""
+    """A sample as people say it: `3 channels, 32 high and 32 wide`."""
     if type.rank == 4:
         channels, height, width = type.shape[1:]
-        return f"{channels} channel{'' if channels == 1 else 's'} of {height} x {width}"
+        return f"{channels} channel{'' if channels == 1 else 's'}, {height} high and {width} wide"
     return str(type.with_shape(type.shape[1:]))
 
 
@@ -201,7 +204,7 @@ def _check_limits(path: Path, numbers: Mapping[str, Tensor], plan: Plan, graph: 
 # Images ---------------------------------------------------------------------------------------------------------------
 
 
-def _pictured(path: Path, plan: Plan, graph: TypedGraph, features: Mapping[str, Feature]) -> dict[str, Tensor]:
+def _pictured(path: Path, plan: Plan, features: Mapping[str, Feature]) -> dict[str, Tensor]:
     """The lone input of the model out of an image file."""
     picture = _opened(path)
     if len(features) > 1:

@@ -7,7 +7,7 @@ the model in evaluation mode, on as many threads.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -99,11 +99,21 @@ def answers(
                 x = torch.stack([sample.values[name] for sample in batch]).to(device)
                 is_routed = plan.bindings[name] == route.feature
                 tensors.append(route.change(x, indices, 0, plan.seeds.of, memory_format) if is_routed else x)
-            with context() if context is not None else nullcontext():
+            with _told(len(batch)), context() if context is not None else nullcontext():
                 said = model(*tensors)
             output = said[plan.output] if len(graph.outputs) > 1 else said
             found += (output.float() if output.is_floating_point() else output).cpu().unbind()
     return found
+
+
+@contextmanager
+def _told(rows: int) -> Iterator[None]:
+    """Within, values that torch refuses, as a norm over a single one, are told in words."""
+    try:
+        yield
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise DataError.of("SB0811", f"the model cannot read {rows} sample{'' if rows == 1 else 's'} of this size at once: {reason}") from error
 
 
 def _place(model: nn.Module, decisions: Decisions) -> tuple[torch.device, torch.memory_format]:
