@@ -157,7 +157,12 @@ def broken(run: Path, tmp_path: Path, file: str, text: str | None) -> Path:
         ("weights.safetensors", None, "the run in {folder} left no weights; its state is `finished`", DataError),
         ("weights.safetensors", "x", "{folder}/weights.safetensors is damaged: ", DataError),
         ("plan.json", "{}", "{folder}/plan.json is damaged: it does not say what the data was: KeyError: 'data'", DataError),
-        ("decisions.json", "{}", "{folder}/decisions.json is damaged: it does not say on which device and on how many threads the run was", DataError),
+        (
+            "decisions.json",
+            "{}",
+            "{folder}/decisions.json is damaged: it does not say on which device and on how many threads the run was",
+            DataError,
+        ),
         ("normalization.safetensors", None, "{folder}/normalization.safetensors, by which the inputs are normalized, cannot be read: ", DataError),
         ("objective.py", None, "{folder} is no run folder: it has no objective.py", UsageError),
         ("spec.yaml", "specbuilder: 1", "{folder}: ", DataError),
