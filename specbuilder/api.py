@@ -98,7 +98,7 @@ def spec_of(folder: str | Path, set: Mapping[str, Any] | None = None) -> Spec:
     from specbuilder.language.folders import SOURCES, Refused, asked
 
     folder = Path(folder)
-    sources = _parsed(_read_text(folder / SOURCES), folder / SOURCES)
+    sources = _parsed(read_text(folder / SOURCES), folder / SOURCES)
     try:
         run = asked(folder, sources)
     except Refused as refused:
@@ -504,7 +504,7 @@ class Run:
     def history(self) -> list[dict[str, Any]]:
         """One row an evaluation, as in `metrics.jsonl`."""
         path = self.folder / "metrics.jsonl"
-        return [_parsed(line, path) for line in _read_text(path).splitlines()]
+        return [_parsed(line, path) for line in read_text(path).splitlines()]
 
 
 def load_run(folder: str | Path) -> Run:
@@ -515,8 +515,8 @@ def load_run(folder: str | Path) -> Run:
     from specbuilder.emit.load import load as load_source
 
     folder = Path(folder)
-    status = _parsed(_read_text(folder / "status.json"), folder / "status.json")
-    source = _read_text(folder / "model.py")
+    status = _parsed(read_text(folder / "status.json"), folder / "status.json")
+    source = read_text(folder / "model.py")
     state, metrics, seconds = status.get("state"), status.get("metrics", {}), status.get("seconds", 0.0)
     if not isinstance(state, str) or not isinstance(metrics, dict) or not isinstance(seconds, (int, float)):
         raise _damaged(folder / "status.json", "it is no status of a run")
@@ -542,7 +542,7 @@ def _digest(text: str) -> str:
     return sha256(text.encode()).hexdigest()
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
     """A file of a run folder."""
     try:
         return path.read_text(encoding="utf-8")
@@ -550,6 +550,11 @@ def _read_text(path: Path) -> str:
         raise UsageError.of("SB0901", f"{path.parent} is no run folder: it has no {path.name}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise _damaged(path, error) from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The mapping in a file of a run folder."""
+    return _parsed(read_text(path), path)
 
 
 def _parsed(text: str, path: Path) -> dict[str, Any]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from specbuilder.plan.plan import Plan
 
 INTERRUPTED = 130
+_EXECUTES = "The emitted model and own kinds, of which RUN holds copies, are executed: use run folders of people whom you trust."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -158,6 +159,22 @@ def _parser() -> argparse.ArgumentParser:
     runs = _command(commands, "runs", _runs, "list the runs of a folder")
     runs.add_argument("folder", nargs="?", default="runs", metavar="FOLDER", help="default: runs")
     _json(runs)
+
+    evaluated = _command(commands, "eval", _eval, "loss and metrics of the weights that a run left, over a part of its data")
+    evaluated.add_argument("run", metavar="RUN", type=Path, help="a run folder, such as runs/digits/1")
+    evaluated.add_argument("--split", metavar="NAME", help="the part: train, validation, test; default: test, else validation, else train")
+    evaluated.add_argument("--device", default=None, metavar="DEVICE", help="another device than that of the run")
+    evaluated.epilog = _EXECUTES
+    _json(evaluated)
+
+    predicted = _command(commands, "predict", _predict, "what the weights that a run left say of images and arrays")
+    predicted.add_argument("run", metavar="RUN", type=Path, help="a run folder, such as runs/digits/1")
+    predicted.add_argument(
+        "inputs", nargs="+", metavar="INPUT", help="an image (png, jpg, ...) or arrays (.npy, .npz, .safetensors), one sample or many"
+    )
+    predicted.add_argument("--device", default=None, metavar="DEVICE", help="default: that of the run where it is there, else the best that is")
+    predicted.epilog = _EXECUTES
+    _json(predicted)
 
     value = _command(commands, "explain-value", _explain_value, "say where a value comes from: the text, a default, a variant, the command line")
     _spec(value)
@@ -517,6 +534,35 @@ def _runs(arguments: argparse.Namespace) -> int:
     from specbuilder.report.run import table
 
     print("\n".join(table([each.as_json() for each in found])) if found else f"no runs in {arguments.folder}")
+    return 0
+
+
+def _eval(arguments: argparse.Namespace) -> int:
+    from specbuilder.runs import evaluate_run
+
+    gc.enable()
+    figures = evaluate_run(arguments.run, arguments.split, device=arguments.device)
+    if arguments.json:
+        split = next(iter(figures)).partition(".")[0]
+        print(json.dumps({"version": 1, "folder": str(arguments.run), "split": split, "metrics": figures}, indent=2))
+        return 0
+    from specbuilder.report.run import evaluated
+
+    print(evaluated(arguments.run, figures))
+    return 0
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    from specbuilder.runs import predict
+
+    gc.enable()
+    found = [each.as_json() for each in predict(arguments.run, arguments.inputs, device=arguments.device)]
+    if arguments.json:
+        print(json.dumps({"version": 1, "folder": str(arguments.run), "predictions": found}, indent=2))
+        return 0
+    from specbuilder.report.predictions import table
+
+    print("\n".join(table(found)))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What is done with run folders: go on with a run, and list what runs there are.
+"""What is done with run folders: go on with a run, list what runs there are, and (`predicting`) evaluate and use what a run has come to.
 
 A run folder holds all that a run needs but its samples. Nothing here trusts it: texts are held against the digests that were kept with them, states
 against those of their checkpoint.
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from specbuilder.api import Run, load_run, spec_of
 from specbuilder.diagnostics import DataError, SpecbuilderError, UsageError
+from specbuilder.predicting import Prediction, evaluate_run, predict
 from specbuilder.records import Record
 
 if TYPE_CHECKING:
@@ -197,4 +198,4 @@ def _read(path: Path) -> str:
         raise DataError.of("SB0902", f"{path} is damaged: {error}") from error
 
 
-__all__ = ["Listed", "list_runs", "resume"]
+__all__ = ["Listed", "Prediction", "evaluate_run", "list_runs", "predict", "resume"]

@@ -31,6 +31,7 @@ ORDER = (
     ("report",),
     ("pipeline",),
     ("api",),
+    ("predicting",),
     ("runs",),
     ("cli", "testing"),
     ("__main__",),

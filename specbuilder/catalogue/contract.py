@@ -442,6 +442,8 @@ class Feature(Record):
     classes: int | None = None
     class_names: tuple[str, ...] = ()
     is_target: bool = False
+    white: float = 1.0
+    """What the largest value of a pixel, 255 of a byte, becomes where the feature is made of an image file."""
 
 
 class DataFacts(Record):

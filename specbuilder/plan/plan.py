@@ -130,6 +130,7 @@ class Plan(Record):
                 "fingerprint": self.facts.fingerprint if self.facts else None,
                 "is_made_up": self.facts.is_made_up if self.facts else None,
                 "features": {name: str(feature.type) for name, feature in self.facts.features.items()} if self.facts else None,
+                **self._features(),
                 "prepare": [_kind(kind) for kind in self.pipeline.prepare],
                 "augment": [_kind(kind) for kind in self.pipeline.augment],
                 "inference": [_kind(kind) for kind in self.pipeline.inference],
@@ -148,6 +149,16 @@ class Plan(Record):
             "seeds": {"default": self.seeds.default, **{stream: self.seeds.of(stream) for stream in STREAMS}},
             "length": self._length(),
             "origins": dict(self.origins),
+        }
+
+    def _features(self) -> dict[str, Any]:
+        """What is known of the features beside their types, so that the plan can be made again without the data; `recorded.facts_of` reads it."""
+        known = self.facts.features if self.facts else {}
+        return {
+            "targets": [name for name, feature in known.items() if feature.is_target],
+            "class_names": {name: list(feature.class_names) for name, feature in known.items() if feature.class_names},
+            "white": {name: feature.white for name, feature in known.items() if feature.white != 1.0},
+            "batch_sizes": dict(self.facts.batch_sizes) if self.facts else {},
         }
 
     def _length(self) -> dict[str, Any] | None:

@@ -90,6 +90,11 @@ def ending(
     return lines
 
 
+def evaluated(folder: Path, metrics: Mapping[str, float]) -> str:
+    """What the weights of a run come to, as the run itself says it."""
+    return f"{'result':<10} {', '.join(f'{name} {_figure(name, value)}' for name, value in metrics.items())}; folder {folder}"
+
+
 def table(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     """One line a run: folder, state, steps, what it came to, and how long ago it wrote last."""
     rows = [("run", "state", "step", "metrics", "age")]

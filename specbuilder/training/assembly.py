@@ -79,7 +79,7 @@ def assemble(
         lr_as_tensor=device if is_compiled and device.type == "cuda" else None,
     )
     context = autocast(decisions.precision.value, device)
-    weighing = _weighing(plan, cut)
+    weighing = weighing_of(plan, cut)
     assert plan.length is not None
     state = State(model=model, optimizer=optimizer, loss_sum=torch.zeros((), device=device), generators=feeds["train"].generators)
     if weighing.ignored is not None:
@@ -133,7 +133,7 @@ def _feeds(
     for part, columns in cut.items():
         is_train = part == "train"
         transforms = (*pipeline.prepare, *(pipeline.augment if is_train else pipeline.inference))
-        route = Route(feature=pipeline.feature, transforms=_streams(transforms), normalization=fitted)
+        route = Route(feature=pipeline.feature, transforms=with_streams(transforms), normalization=fitted)
         if isinstance(columns, Loaded):
             checks = value_checks(plan, graph, part)
             feeds[part] = LoaderFeed(columns, features, route, seed_of=plan.seeds.of, device=device, checks=checks, memory_format=memory_format)
@@ -156,7 +156,7 @@ def _feeds(
     return feeds
 
 
-def _streams(transforms: Sequence[Transform]) -> tuple[tuple[str, Transform], ...]:
+def with_streams(transforms: Sequence[Transform]) -> tuple[tuple[str, Transform], ...]:
     """Each transform with the name of its stream: `augment.random_crop`, and `augment.random_crop.2` for a second one."""
     seen: Counter[str] = Counter()
     named = []
@@ -185,7 +185,7 @@ def _normalization(plan: Plan, columns: data.Part, device: torch.device, folder:
     return normalization(mean, std, rank, device)
 
 
-def _weighing(plan: Plan, cut: data.Parts) -> Weighing:
+def weighing_of(plan: Plan, cut: data.Parts) -> Weighing:
     """What batches weigh. Targets are counted on the device only where some may be ignored: the others need not pay for it."""
     ignored = plan.loss.ignored(plan.loss_types[1])
     is_there = ignored is not None and any(

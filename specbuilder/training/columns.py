@@ -41,6 +41,11 @@ def type_of(column: Column) -> TensorType:
     return TensorType(dtype, (symbol("B"), *column.data.shape[1:]))
 
 
+def white(column: Column) -> float:
+    """What 255 of a byte is in it: 255 where bytes are kept as the numbers that they are, else 1, as in all data sets of images."""
+    return 255.0 if column.scale == 1.0 else 1.0
+
+
 def fingerprint(parts: Mapping[str, Columns]) -> str:
     """SHA-256 over names, dtypes, shapes and bytes of all columns of all parts."""
     digest = hashlib.sha256()

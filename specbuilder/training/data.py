@@ -17,7 +17,7 @@ from specbuilder.catalogue.datasets.synthetic import make_up
 from specbuilder.diagnostics import DataError, UsageError
 from specbuilder.language.settings import DataSettings
 from specbuilder.shapes import TensorType
-from specbuilder.training.columns import Part, Parts, columns_of, fingerprint, fit, is_dataset, size, type_of
+from specbuilder.training.columns import Part, Parts, columns_of, fingerprint, fit, is_dataset, size, type_of, white
 from specbuilder.training.expected import Checked, Expected, Opaque, expect, stand_in
 from specbuilder.training.loader import Loaded, loaded
 from specbuilder.training.samples import samples_of
@@ -57,7 +57,7 @@ def _opened(expected: Expected) -> tuple[Parts, DataFacts]:
         targets = expected.dataset.target_names(names) if isinstance(expected.dataset, Opaque) else targets_among(names)
         types = expected.types(names, targets)
         parts = {part: {name: fit(column, types.get(name), expected.floats) for name, column in columns.items()} for part, columns in parts.items()}
-        features = {name: Feature(type=type_of(column), is_target=name in targets) for name, column in parts["train"].items()}
+        features = {name: Feature(type=type_of(column), is_target=name in targets, white=white(column)) for name, column in parts["train"].items()}
     else:
         features = expected.facts.features
     _check_alike(parts)
@@ -70,11 +70,12 @@ def _opened(expected: Expected) -> tuple[Parts, DataFacts]:
 def _own(own: Mapping[str, Any], expected: Expected) -> tuple[Parts, DataFacts]:
     parts = {part: _own_part(data, expected, part) for part, data in own.items()}
     _check_alike(parts)
-    types = types_of(parts["train"])
+    types, train = types_of(parts["train"]), parts["train"]
     targets = expected.target_among(tuple(types))
+    whites = {name: white(column) for name, column in train.items()} if isinstance(train, Mapping) else {}
     whole = {part: columns for part, columns in parts.items() if isinstance(columns, Mapping)}
     facts = DataFacts(
-        features={name: Feature(type=type, is_target=name in targets) for name, type in types.items()},
+        features={name: Feature(type=type, is_target=name in targets, white=whites.get(name, 1.0)) for name, type in types.items()},
         parts={part: size(columns) for part, columns in parts.items()},
         fingerprint=fingerprint(whole) if len(whole) == len(parts) else None,
         batch_sizes={part: columns.batch_size for part, columns in parts.items() if isinstance(columns, Loaded)},
@@ -92,6 +93,15 @@ def _own_part(data: Any, expected: Expected, part: str) -> Part:
 def reads_ahead(data: DataSettings) -> bool:
     """Whether the spec wants its samples read while the run goes on: `feed: workers`, or a number of `workers`."""
     return data.feed == "workers" or (data.feed == "auto" and isinstance(data.workers, int) and data.workers > 0)
+
+
+def given_parts(spec: Checked, own: Mapping[str, Any], facts: DataFacts) -> Parts:
+    """Parts of the caller that a run is judged on, without the data that it was made with: `facts` are those of the run, whose features they have."""
+    expected = expect(spec)
+    parts = {part: _own_part(data, expected, part) for part, data in own.items()}
+    for part, columns in parts.items():
+        _check_types(part, types_of(columns), {name: feature.type for name, feature in facts.features.items()}, "the data of the run")
+    return parts
 
 
 def _check_split(own: Mapping[str, Any], expected: Expected) -> None:
@@ -113,10 +123,13 @@ def _check_alike(parts: Parts) -> None:
     """All parts have the features of `train`, of the same types."""
     wanted = types_of(parts["train"])
     for part, columns in parts.items():
-        given = types_of(columns)
-        if set(given) != set(wanted):
-            has = ", ".join(f"`{name}`" for name in given)
-            raise DataError.of("SB0803", f"the part `{part}` has the features {has}, but `train` has {', '.join(f'`{name}`' for name in wanted)}")
-        for name, type in wanted.items():
-            if given[name] != type:
-                raise DataError.of("SB0803", f"`{name}` of the part `{part}` is {given[name]}, but that of `train` is {type}")
+        _check_types(part, types_of(columns), wanted, "`train`")
+
+
+def _check_types(part: str, given: Mapping[str, TensorType], wanted: Mapping[str, TensorType], whose: str) -> None:
+    if set(given) != set(wanted):
+        has = ", ".join(f"`{name}`" for name in given)
+        raise DataError.of("SB0803", f"the part `{part}` has the features {has}, but {whose} has {', '.join(f'`{name}`' for name in wanted)}")
+    for name, type in wanted.items():
+        if given[name] != type:
+            raise DataError.of("SB0803", f"`{name}` of the part `{part}` is {given[name]}, but that of {whose} is {type}")

@@ -132,7 +132,7 @@ def resume(job: Job, folder: Path, again: Again) -> Result:
 
     Raises `DataError` where there are checkpoints but none is good, `CheckError` where a replay differs.
     """
-    with Lock(folder), _threads(again.recorded):
+    with Lock(folder), threads(again.recorded):
         recorded = again.recorded
         asked = again.device or str(recorded["device"]["value"])
         decisions = decide(wishes(job.plan, job.graph, asked), look())
@@ -178,7 +178,7 @@ def _run(job: Job, cut: data.Parts, decisions: Decisions, folder: Path, kept: Ke
     journal = Journal(folder, **({name.removesuffix(".jsonl"): text for name, text in kept.journal.items()} if kept is not None else {}))
     try:
         journal.status("running", step=kept.snapshot.step if kept is not None else 0)
-        with _determinism(job.plan.train.deterministic), _forked(job.plan):
+        with determinism(job.plan.train.deterministic), _forked(job.plan):
             state, course = _assembled(job, cut, decisions, folder, kept)
             if differing is not None:
                 journal.details = {"resumed": _promised(state, course, differing, job.host)}
@@ -323,7 +323,7 @@ def _verify(job: Job, cut: data.Parts, decisions: Decisions, folder: Path, kept:
     before = [step for step in store.steps() if step < target.step]
     earlier = _read_or_none(store, before[-1]) if before else None
     start = earlier.snapshot.step if earlier is not None else 0
-    with _determinism(job.plan.train.deterministic), _forked(job.plan):
+    with determinism(job.plan.train.deterministic), _forked(job.plan):
         state, course = _assembled(job, cut, decisions, folder, earlier)
         nothing: Any = _Nothing()
         train(state, course, nothing, Silent(), nothing, lambda: state.step >= target.step and state.is_due == target.values["position"]["is_due"])
@@ -359,7 +359,7 @@ def _write_texts(folder: Path, texts: Texts, plan: Plan, decisions: Decisions) -
 
 
 @contextmanager
-def _determinism(wanted: bool) -> Iterator[None]:
+def determinism(wanted: bool) -> Iterator[None]:
     """Refuses kernels without a deterministic form while the run lasts."""
     if not wanted:
         yield
@@ -391,7 +391,7 @@ def _forked(plan: Plan) -> Iterator[None]:
 
 
 @contextmanager
-def _threads(recorded: Mapping[str, Any]) -> Iterator[None]:
+def threads(recorded: Mapping[str, Any]) -> Iterator[None]:
     """As many threads as the run began with: sums are rounded in another order on another number."""
     before, wanted = torch.get_num_threads(), recorded["threads"]["value"]
     torch.set_num_threads(wanted)
