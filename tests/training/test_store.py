@@ -37,6 +37,10 @@ class Quick(Disk):
         return
 
 
+def quick(folder: Path) -> Store:
+    return Store(folder, Quick())
+
+
 def names(folder: Path) -> list[str]:
     return sorted(entry.name for entry in folder.iterdir())
 
@@ -171,19 +175,19 @@ RETENTION = [
 @pytest.mark.parametrize(("keep", "saved", "stay"), [row[1:] for row in RETENTION], ids=[row[0] for row in RETENTION])
 def test_what_stays(tmp_path: Path, keep: Keep, saved: str, stay: list[int], is_new_process: bool) -> None:
     """`!` is saved as unhealthy; `x` is damaged after it was saved, before another process saves the next."""
-    store = Store(tmp_path, Quick())
+    store = quick(tmp_path)
     for word in saved.split():
         path = save(store, int(word.rstrip("!x")), healthy="!" not in word, keep=keep)
         if "x" in word:
             damage(path)
         if is_new_process or "x" in word:
-            store = Store(tmp_path, Quick())
+            store = quick(tmp_path)
     assert store.steps() == stay
     assert {name for name in names(tmp_path) if name.startswith(".")} == set()
 
 
 def test_only_a_healthy_one_lets_others_go(tmp_path: Path) -> None:
-    store = Store(tmp_path, Quick())
+    store = quick(tmp_path)
     save(store, 10)
     save(store, 20)
     save(store, 30, healthy=False, keep=Keep(count=1))
@@ -193,7 +197,7 @@ def test_only_a_healthy_one_lets_others_go(tmp_path: Path) -> None:
 
 
 def test_latest_and_best_are_hints(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = quick(tmp_path)
     save(store, 10)
     save(store, 20, keep=Keep(best=10))
     save(store, 30, keep=Keep(best=10), healthy=False)
@@ -209,7 +213,7 @@ def test_what_dead_processes_left_is_removed_and_what_live_ones_write_is_not(tmp
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "precious").write_bytes(b"1")
-    store = Store(tmp_path / "checkpoints")
+    store = quick(tmp_path / "checkpoints")
     save(store, 1)
     gone = [f".tmp-7-{dead}-0a0b0c0d", f".trash-step-00000007-{dead}-0a0b0c0d", f".tmp-8-{os.getpid()}-00000000", ".tmp-what", ".trash-"]
     stay = [f".tmp-9-{os.getppid()}-00000000", "notes"]
@@ -238,7 +242,7 @@ AGAIN = [
 
 @pytest.mark.parametrize(("first", "second", "harm", "holds"), [row[1:] for row in AGAIN], ids=[row[0] for row in AGAIN])
 def test_a_step_that_is_there_already(tmp_path: Path, first: dict[str, Any], second: dict[str, Any], harm: str, holds: str) -> None:
-    store = Store(tmp_path)
+    store = quick(tmp_path)
     path = save(store, 7, **first)
     inode = path.stat().st_ino
     if harm:
@@ -259,7 +263,7 @@ def test_a_step_that_is_there_already(tmp_path: Path, first: dict[str, Any], sec
 
 
 def test_the_newest_good_one_is_chosen_and_each_other_has_its_reason(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = quick(tmp_path)
     for step in (10, 20, 30, 40, 50):
         save(store, step, healthy=step != 40, keep=Keep(count=9))
     damage(tmp_path / "step-00000050")
@@ -288,7 +292,7 @@ def test_the_newest_good_one_is_chosen_and_each_other_has_its_reason(tmp_path: P
 
 
 def test_no_good_checkpoint_is_an_error_that_names_each(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = quick(tmp_path)
     with pytest.raises(DataError) as error:
         store.required()
     assert str(error.value) == f"error[SB0952]: there is no checkpoint in {tmp_path}"
@@ -346,15 +350,15 @@ def test_links_pipes_and_other_things_are_refused(tmp_path: Path) -> None:
         (empty, "it has no MANIFEST.json"),
     ]
     for number, (harm, reason) in enumerate(table):
-        store = Store(tmp_path / str(number), Quick())
+        store = quick(tmp_path / str(number))
         save(store, 1)
         path = save(store, 2)
         harm(path)
         found, rejected = store.newest()
         assert found is not None and found.manifest.step == 1
         assert rejected == (Rejected(path, reason),), harm.__name__
-        assert save(Store(store.folder, Quick()), 2) == path
-        assert Store(store.folder).read(2).files == content(2), harm.__name__
+        assert save(quick(store.folder), 2) == path
+        assert quick(store.folder).read(2).files == content(2), harm.__name__
 
 
 @pytest.mark.parametrize(
@@ -372,7 +376,7 @@ def test_mistakes_of_callers_are_found_before_anything_is_written(
     tmp_path: Path, files: dict[str, bytes], facts: dict[str, Any], keep: Keep, message: str
 ) -> None:
     with pytest.raises(InternalError) as error:
-        Store(tmp_path).save(1, files, facts=facts, healthy=True, keep=keep)
+        quick(tmp_path).save(1, files, facts=facts, healthy=True, keep=keep)
     assert message in str(error.value)
     assert names(tmp_path) == []
 
@@ -380,7 +384,7 @@ def test_mistakes_of_callers_are_found_before_anything_is_written(
 # No room -------------------------------------------------------------------------------------------------------------
 
 
-class Full(Disk):
+class Full(Quick):
     """A disk that says how much is free."""
 
     def __init__(self, *free: int) -> None:
@@ -391,7 +395,7 @@ class Full(Disk):
 
 
 def test_too_little_room_is_said_before_anything_is_written(tmp_path: Path) -> None:
-    save(Store(tmp_path), 1)
+    save(quick(tmp_path), 1)
     # Three files of one block of 4096 bytes each, and a fifth: 14745.6.
     with pytest.raises(ResourceError) as error:
         save(Store(tmp_path, Full(14744)), 2)
@@ -405,12 +409,12 @@ def test_too_little_room_is_said_before_anything_is_written(tmp_path: Path) -> N
 
 def test_room_is_made_only_of_what_may_go_anyway(tmp_path: Path) -> None:
     for step in (1, 2, 3):
-        save(Store(tmp_path), step, keep=Keep(count=3))
+        save(quick(tmp_path), step, keep=Keep(count=3))
     save(Store(tmp_path, Full(0, 10**6)), 4, keep=Keep(count=2))
-    assert Store(tmp_path).steps() == [3, 4]
+    assert quick(tmp_path).steps() == [3, 4]
     with pytest.raises(ResourceError):
         save(Store(tmp_path, Full(0)), 5, keep=Keep(count=1))
-    assert Store(tmp_path).steps() == [4]
+    assert quick(tmp_path).steps() == [4]
 
 
 def test_making_room_looks_anew_at_what_is_good(tmp_path: Path) -> None:
@@ -454,7 +458,7 @@ def test_a_file_size_limit_of_the_system_leaves_the_checkpoint_before(tmp_path: 
 
 def test_a_folder_that_cannot_be_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    store = Store(tmp_path / "file")
+    store = quick(tmp_path / "file")
     with pytest.raises(ResourceError) as error:
         save(store, 1)
     assert error.value.diagnostics[0].message.startswith(f"{tmp_path}/file/step-00000001 cannot be written: Not a directory; it needs 14.4 KiB, ")

@@ -31,9 +31,19 @@ FACTS = {"plan": "5f2c", "metric": {"name": "accuracy", "value": 0.97}, "seconds
 NAMES = [*FILES, "MANIFEST.json"]
 
 
+class Quick(Disk):
+    """Waits for nothing: what is on the disk when is for test_store_faults.py."""
+
+    def sync(self, descriptor: int) -> None:
+        return
+
+    def sync_folder(self, folder: Path) -> None:
+        return
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    store = Store(tmp_path)
+    store = Store(tmp_path, Quick())
     store.save(1, BEFORE, facts={}, healthy=True, keep=Keep())
     store.save(2, FILES, facts=FACTS, healthy=True, keep=Keep())
     return store
@@ -321,7 +331,7 @@ def test_each_manifest_comes_back_as_it_was(step: int, parent: int | None, healt
 
 def test_no_clean_checkpoint_is_refused(tmp_path: Path) -> None:
     draw = random.Random(3)
-    store = Store(tmp_path)
+    store = Store(tmp_path, Quick())
     for step in range(25):
         files = {
             f"{draw.choice('aBc_0')}{number}.{draw.choice(('json', 'safetensors'))}": draw.randbytes(draw.choice((0, 1, 4095, 4096, 4097, 70_000)))

@@ -513,41 +513,53 @@ def test_each_thing_is_on_the_disk_before_the_next_relies_on_it(tmp_path: Path) 
     ]
 
 
-def test_a_checkpoint_that_takes_the_place_of_another_is_on_the_disk_before_that_goes(tmp_path: Path) -> None:
+def test_another_one_of_the_same_step_is_there_before_the_old_one_goes(tmp_path: Path) -> None:
     folder = tmp_path / "checkpoints"
-    save(Store(folder, Watched()), 1, tag="old")
+    one(Store(folder, Watched()))
     disk = Watched()
-    save(Store(folder, disk), 1)
-    calls = [f"{name} {what}" for name, what in disk.calls if name in ("rename", "sync_folder", "unlink", "remove")]
-    assert calls == [
-        "sync_folder .tmp-1",
-        "rename .tmp-1 to step-00000001.new",
+    save(Store(folder, disk), 3, keep=Keep(count=1))
+    calls = [f"{name} {what}" for name, what in disk.calls]
+    assert [call for call in calls[calls.index("sync_folder .tmp-3") :] if not call.startswith(("open", "read"))] == [
+        "sync_folder .tmp-3",
+        "rename .tmp-3 to step-00000003.new",
         "sync_folder checkpoints",
-        "rename step-00000001 to .trash-step-00000001",
-        "rename step-00000001.new to step-00000001",
+        "rename step-00000003 to .trash-step-00000003",
+        "rename step-00000003.new to step-00000003",
         "sync_folder checkpoints",
+        "create .tmp-LATEST",
+        "write .tmp-LATEST",
+        "sync .tmp-LATEST",
         "rename .tmp-LATEST to LATEST",
         "sync_folder checkpoints",
-        "unlink .trash-step-00000001/MANIFEST.json",
-        "unlink .trash-step-00000001/a",
-        "unlink .trash-step-00000001/b",
-        "remove .trash-step-00000001",
+        "unlink .trash-step-00000003/MANIFEST.json",
+        "unlink .trash-step-00000003/a",
+        "unlink .trash-step-00000003/b",
+        "remove .trash-step-00000003",
     ]
 
 
-def test_a_checkpoint_that_is_there_already_is_put_on_the_disk_once_more(tmp_path: Path) -> None:
-    """Who put it there may have been killed before it was."""
+def test_one_that_is_kept_is_put_on_the_disk_too(tmp_path: Path) -> None:
     folder = tmp_path / "checkpoints"
-    save(Store(folder, Watched()), 1)
+    same(Store(folder, Watched()))
     disk = Watched()
-    save(Store(folder, disk), 1)
-    assert [f"{name} {what}" for name, what in disk.calls if name in ("create", "sync", "sync_folder")][:5] == [
-        "sync step-00000001/a",
-        "sync step-00000001/b",
-        "sync step-00000001/MANIFEST.json",
-        "sync_folder step-00000001",
-        "sync_folder checkpoints",
+    save(Store(folder, disk), 3)
+    assert [what for name, what in disk.calls if name in SYNCING][:5] == [
+        "step-00000003/a",
+        "step-00000003/b",
+        "step-00000003/MANIFEST.json",
+        "step-00000003",
+        "checkpoints",
     ]
+    assert not [call for call in disk.calls if call[0] == "make"]
+
+
+def test_what_is_left_over_makes_room_first(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints"
+    left_over(Store(folder, Watched()))
+    disk = Watched()
+    save(Store(folder, disk), 3)
+    made_or_removed = [f"{name} {what}" for name, what in disk.calls if name in ("make", "remove")]
+    assert made_or_removed[:3] == ["remove .tmp-2", "remove .trash-step-00000000", "make .tmp-3"]
 
 
 def test_the_folders_above_are_on_the_disk_too(tmp_path: Path) -> None:
