@@ -699,7 +699,9 @@ class Twice(Layer):
     Path("k.py").write_text(HEAD + text, encoding="utf-8")
     own.load_kinds(["k.py"])
     init = "    - linear: 4\n      init: {weight: zeros}\n      repeat: 2\n"
-    found = parse(spec("float32[B, 8]", "- net: 8", "- net: 4").replace("model:", "\n".join([*block, "model:"])) + init)
+    # An input may not be called `x` here: it keeps its name in `forward`. What enters a block may, and stands aside.
+    written = spec("float32[B, 8]", "- net: 8", "- net: 4").replace("    x: ", "    image: ")
+    found = parse(written.replace("model:", "\n".join([*block, "model:"])) + init)
     assert [line.partition("(")[0] for line in found.source.splitlines() if line.startswith(("class", "def"))] == [
         "class each",
         "class Net",
