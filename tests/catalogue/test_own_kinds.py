@@ -403,12 +403,12 @@ DECLARATIONS: dict[str, tuple[str, str, str | None]] = {
         "its ports are `a`",
     ),
     "keeps no port": (
-        '@function("mine")\nclass A(Stateful):\n    keeps = ("hidden",)\n' + IDENTITY,
+        '@layer("mine")\nclass A(Layer, Stateful):\n    keeps = ("hidden",)\n' + IDENTITY,
         "`mine` keeps `hidden`, which is no output port",
         "its outputs are `output`",
     ),
     "no later call": (
-        '@function("mine")\nclass A(Stateful):\n    def past(self, x, before):\n        return (x,)\n' + IDENTITY,
+        '@layer("mine")\nclass A(Layer, Stateful):\n    def past(self, x, before):\n        return (x,)\n' + IDENTITY,
         "`mine` is stateful, and does not say what a later call is: it has no `infer_later` and `source_later`",
         None,
     ),
