@@ -402,6 +402,16 @@ DECLARATIONS: dict[str, tuple[str, str, str | None]] = {
         "`takes` of `mine` speaks of `b`, which is no port",
         "its ports are `a`",
     ),
+    "keeps no port": (
+        '@layer("mine")\nclass A(Layer, Stateful):\n    keeps = ("hidden",)\n' + IDENTITY,
+        "`mine` keeps `hidden`, which is no output port",
+        "its outputs are `output`",
+    ),
+    "no later call": (
+        '@layer("mine")\nclass A(Layer, Stateful):\n    def past(self, x, before):\n        return (x,)\n' + IDENTITY,
+        "`mine` is stateful, and does not say what a later call is: it has no `infer_later` and `source_later`",
+        None,
+    ),
 }
 
 

@@ -53,8 +53,9 @@ def test_a_later_call_goes_on_where_the_one_before_ended(kind: type[Stateful]) -
         left = instance.infer_later(past, *use.arriving)
         given, kept = tensors(use.arriving), tensors(past)
         code = instance.source_later(tuple(Input(own + at) for at in range(len(past))), *use.arriving)
-        found = value_of(code, [*given, *kept])
-        outputs, types = (found, left) if isinstance(found, tuple) and isinstance(left, tuple) else ((found,), (left,))
+        found: Any = value_of(code, [*given, *kept])
+        types = left if isinstance(left, tuple) else (left,)
+        outputs: tuple[Any, ...] = found if isinstance(found, tuple) else (found,)
         assert [type_text(tensor) for tensor in outputs] == list(map(str, types)), str(use)
         assert torch.equal(outputs[0], LATER[kind.kind]((kept[0], given[0]), use.fields)), str(use)
         # What a call leaves is what the next one takes, and symbols say what numbers say.
@@ -64,7 +65,7 @@ def test_a_later_call_goes_on_where_the_one_before_ended(kind: type[Stateful]) -
         named = first.with_shape(tuple(symbol(f"s{at}") for at in range(first.rank)))
         later = instance.infer_later(instance.past(named, *use.arriving[1:], before=places), named, *use.arriving[1:])
         numbers = {f"s{at}": evaluate(size, {}) for at, size in enumerate(first.shape)}
-        shape = (later if isinstance(later, TensorType) else later[0]).shape
+        shape = (later[0] if isinstance(later, tuple) else later).shape
         assert [evaluate(size, numbers | {"P": 2 * numbers[f"s{at}"]}) for at, size in enumerate(shape)] == list(types[0].shape), str(use)
 
     each()

@@ -5,6 +5,7 @@ The witness of a call with state is the call without, which `test_cases` holds a
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,12 +13,20 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from specbuilder.api import Spec, load, parse
+from specbuilder.catalogue.own import load_kinds
 from specbuilder.catalogue.own_class import forget
+from specbuilder.diagnostics import SpecError
 from specbuilder.emit.load import load as load_source
+from specbuilder.graph.graph import Value
 from specbuilder.shapes import Poly, evaluate
+from tests.emit.drawn import Writer
+from tests.emit.interpreter import all_values
+from tests.emit.test_cases import check
 from tests.graph.test_stateful import KEPT, network
 
 DECODER = Path(__file__).parent / "cases" / "decoder.yaml"
@@ -35,11 +44,11 @@ def tokens() -> Tensor:
 def in_pieces(model: Any, x: Tensor, pieces: list[int]) -> tuple[Tensor, dict[str, Tensor]]:
     """What all calls give, one after the other, and the state that the last one leaves."""
     state: dict[str, Tensor] = {}
-    given = []
+    outputs = []
     for piece in x.split(pieces, 1):
         output, state = model(piece, state)
-        given.append(output)
-    return torch.cat(given, 1), state
+        outputs.append(output)
+    return torch.cat(outputs, 1), state
 
 
 @pytest.mark.parametrize("pieces", PIECES, ids=lambda pieces: " ".join(map(str, pieces)))
@@ -160,9 +169,8 @@ def check_in_pieces(spec: Spec) -> int:
     model: Any = spec.build(seed=0).eval()
     x = torch.randn(2, 5, 4)
     with torch.no_grad():
-        state: dict[str, Tensor] = {}
-        for piece in x.split([2, 3], 1):
-            output, state = model(piece, state)
+        _, state = model(x[:, :2], {})
+        output, state = model(x[:, 2:], state)
         expected, kept = model(x, {})
         assert output.keys() == expected.keys() == {"last", "first"}
         # What the first block keeps is a function of its input alone.
@@ -205,6 +213,78 @@ def test_call_without_state_is_exported() -> None:
     with torch.no_grad():
         torch.testing.assert_close(exported(tokens()), model(tokens()))
         torch.testing.assert_close(exported(tokens()[:, :7]), model(tokens()[:, :7]))
+
+
+# Random networks ------------------------------------------------------------------------------------------------------
+
+TRAIL = '''
+from specbuilder.kinds import *
+
+
+@function("trail")
+class Trail(Stateful):
+    """A running sum: it keeps the shape of what arrives, so that it may stand anywhere."""
+
+    def infer(self, x):
+        return x
+
+    def past(self, x, before):
+        return (x,)
+
+    def infer_later(self, past, x):
+        return x
+
+    def source(self, x):
+        return Input()
+
+    def source_later(self, past, x):
+        return Infix("+", (Input(), past[0]))
+'''
+
+
+@pytest.fixture(scope="module")
+def trail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    file = tmp_path_factory.mktemp("kinds") / "trail_kinds.py"
+    file.write_text(TRAIL)
+    load_kinds([file])
+    yield
+    forget_all()
+
+
+def forget_all() -> None:
+    for module in [name for name in sys.modules if name.startswith("own_kinds_")]:
+        forget(module)
+        del sys.modules[module]
+
+
+@pytest.mark.usefixtures("trail")
+@given(st.data())
+def test_random_networks_keep_what_their_graphs_say(data: st.DataObject) -> None:
+    text = re.sub(r"\brelu\b", "trail", Writer(data.draw).spec())
+    try:
+        spec = parse(text)
+    except SpecError:
+        assume(False)
+        return
+    check(spec)
+    threaded = spec.graph.threaded
+    if threaded is None:
+        return
+    model: Any = spec.build(seed=1).eval()
+    tensors, state = model.state_dict(), {}
+    past: dict[Value, Tensor | None] = {kept.past: None for kept in threaded.kept}
+    for seed in range(3):
+        inputs = {name: torch.randn(2, 5, 8, generator=torch.Generator().manual_seed(seed)) for name in spec.graph.input_types}
+        with torch.no_grad():
+            output, state = model(**inputs, state=state)
+            values = all_values(threaded.graph, tensors, inputs, {"B": 2, "T": 5}, past)
+        given = output if isinstance(output, dict) else {next(iter(threaded.graph.outputs)): output}
+        for name, value in threaded.graph.outputs.items():
+            torch.testing.assert_close(given[name], values[value], rtol=1e-5, atol=1e-5, equal_nan=True)
+        assert list(state) == [kept.name for kept in threaded.kept]
+        for kept in threaded.kept:
+            torch.testing.assert_close(state[kept.name], values[kept.value], rtol=1e-5, atol=1e-5, equal_nan=True)
+        past = {kept.past: values[kept.value] for kept in threaded.kept}
 
 
 # Layers that keep something -------------------------------------------------------------------------------------------
@@ -262,9 +342,7 @@ model:
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path
-    for module in [name for name in sys.modules if name.startswith("own_kinds_")]:
-        forget(module)
-        del sys.modules[module]
+    forget_all()
 
 
 @pytest.mark.parametrize("takes_none", [True, False])
