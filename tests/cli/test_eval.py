@@ -22,6 +22,7 @@ from specbuilder import cli
 from specbuilder.api import Spec, parse
 from specbuilder.diagnostics import DataError, ResourceError, SpecbuilderError, UsageError
 from specbuilder.runs import evaluate_run
+from specbuilder.training import judging
 
 ROOT = Path(__file__).parent.parent.parent
 SPEC = """
@@ -90,9 +91,18 @@ def test_figures_are_those_of_the_run_bit_for_bit(run: Path) -> None:
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before, "an evaluation leaves the folder alone"
 
 
-def test_the_threads_are_those_of_the_run(run: Path) -> None:
+def test_the_threads_are_those_of_the_run(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def evaluate(*arguments: Any, **settings: Any) -> dict[str, float]:
+        seen.append(torch.get_num_threads())
+        return judging_evaluate(*arguments, **settings)
+
+    judging_evaluate = judging.evaluate
+    monkeypatch.setattr(judging, "evaluate", evaluate)
     torch.set_num_threads(2)
     assert evaluate_run(run) == status(run)["metrics"]
+    assert seen == [1]
     assert torch.get_num_threads() == 2
 
 

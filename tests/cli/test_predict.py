@@ -82,7 +82,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return parse(DIGITS).train(root=tmp_path_factory.mktemp("digits"), device="cpu").folder
 
 
-def of_arrays(inputs: str, nodes: str, data: Mapping[str, np.ndarray], loss: str = "cross_entropy", **changes: Any) -> Path:
+def of_arrays(inputs: str, nodes: str, data: Mapping[str, Any], loss: str = "cross_entropy", **changes: Any) -> Path:
     """A run on arrays whose file is gone afterwards, in its folder."""
     np.savez("train.npz", **data)
     lines = "\n".join(f"    - {node}" for node in nodes.split("; "))
