@@ -68,6 +68,7 @@ def judge(
             checks = value_checks(plan, graph, part)
             feed = LoaderFeed(columns, features, route, seed_of=plan.seeds.of, device=device, checks=checks, memory_format=memory_format)
         else:
+            assert isinstance(columns, Mapping), "a judge reads no sample one by one"
             size = plan.data.batch_size
             feed = Feed(columns, features, route, batch_size=size, seed_of=plan.seeds.of, device=device, memory_format=memory_format)
         try:
