@@ -363,3 +363,24 @@ def test_recurrent_layer_goes_on_where_it_ended(folder: Path, takes_none: bool) 
         torch.testing.assert_close(model(x), expected)
     assert list(state) == ["memory.0.hidden", "memory.1.hidden", "memory.2.hidden", "again.hidden", "again.hidden:2"]
     assert (" is None else self.memory" in spec.source) == (not takes_none)
+
+
+def test_no_size_is_read_off_what_an_earlier_call_may_not_have_left() -> None:
+    blocks = """
+blocks:
+  late:
+    inputs: {x: "[B, T, C]", seen: "[B, S, C]"}
+    nodes:
+      - append: 1
+        name: kept
+        from: x
+      - arange: {start: $(S - T), end: $S}
+        name: here
+    outputs: [here, kept]
+"""
+    model: Any = network("    - append: 1\n      name: seen\n    - late:\n      from: [x, seen]\n", blocks=blocks).build()
+    x = torch.randn(2, 3, 8)
+    assert model(x).tolist() == [0, 1, 2]
+    given, state = model(x, {})
+    assert given.tolist() == [0, 1, 2]
+    assert model(x[:, :2], state)[0].tolist() == [3, 4]

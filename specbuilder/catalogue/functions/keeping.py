@@ -10,7 +10,7 @@ from specbuilder.catalogue.declared import Field
 from specbuilder.shapes import Dim, TensorType
 
 
-@function("append", primary="dim", torch="torch.cat", aliases=("kv_cache", "cache"))
+@function("append", primary="dim", torch="torch.concat", aliases=("kv_cache", "cache"))
 class Append(Stateful):
     """What arrives, behind what arrived in earlier calls along the axis `dim`. Without a state nothing came before, and it changes nothing."""
 
