@@ -137,13 +137,13 @@ def test_with_workers_that_read(whole: dict[str, str], tmp_path: Path) -> None:
 def killed(folder: Path, at: int) -> None:
     """A run in another process that ends as by `kill -9` at its `at`-th poll, whatever is being written."""
     code = (
-        "import os, sys, signal, specbuilder\nfrom pathlib import Path\n"
+        "import os, sys, signal, specbuilder\nfrom pathlib import Path\nfrom specbuilder.api import parse\n"
         "asked = iter(range(1, 1 << 30))\n"
         "def stop():\n    if next(asked) >= int(sys.argv[2]): os.kill(os.getpid(), signal.SIGKILL)\n    return False\n"
         "folder = Path(sys.argv[1])\n"
         "run = folder / 'small/1'\n"
         "if run.exists(): specbuilder.resume(run, stop=stop)\n"
-        "else: specbuilder.api.parse(sys.stdin.read(), set={'train.checkpoint': '{every: 1 step, best: true, keep: 3}'})"
+        "else: parse(sys.stdin.read(), set={'train.checkpoint': '{every: 1 step, best: true, keep: 3}'})"
         ".train(root=folder, device='cpu', stop=stop)\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
