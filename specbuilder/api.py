@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
@@ -30,6 +30,7 @@ from specbuilder.diagnostics import (
     SpecError,
     UsageError,
     did_you_mean,
+    strictly,
 )
 from specbuilder.graph.count import Report, size
 from specbuilder.graph.graph import TypedGraph
@@ -58,16 +59,17 @@ def load(
     set: Mapping[str, Any] | None = None,
     roots: Sequence[str | Path] = (),
     kinds: Sequence[str | Path] = (),
+    strict: bool = False,
 ) -> Spec:
     """Reads and checks a spec. `variant` is one of its `variants`; `set` changes values by path, as `--set` does: `{"train.epochs": 3}`; a text is
     read as `--set` reads it, `"{adam: {lr: 0.1}}"` too. What the spec includes lies in its folder or in one of `roots`. `kinds` are Python files with
-    own kinds.
+    own kinds. With `strict`, as with `--strict`, a warning is an error.
 
     Raises `SpecError` with every mistake found, `CheckError` when only a promise in `expect` is broken, `UsageError` when the file cannot be read.
     """
     path = path_of(path)
     own = _load_kinds(kinds)
-    return _checked(read_file(path), str(path), variant, set, files_at(path, roots), own)
+    return _checked(read_file(path), str(path), variant, set, files_at(path, roots), own, strict=strict)
 
 
 def parse(
@@ -79,11 +81,12 @@ def parse(
     folder: str | Path | None = None,
     roots: Sequence[str | Path] = (),
     kinds: Sequence[str | Path] = (),
+    strict: bool = False,
 ) -> Spec:
     """Checks a spec that is already in memory; `name` is what messages call it, and its suffix says YAML or JSON. With a `folder` it may include files."""
     own = _load_kinds(kinds)
     files = files_at(Path(folder) / Path(name).name, roots) if folder is not None else None
-    return _checked(text, name, variant, set, files, own)
+    return _checked(text, name, variant, set, files, own, strict=strict)
 
 
 def spec_of(folder: str | Path, set: Mapping[str, Any] | None = None) -> Spec:
@@ -120,14 +123,16 @@ def _checked(
     own: tuple[ModuleType, ...] = (),
     *,
     called: str = "",
+    strict: bool = False,
 ) -> Spec:
     diagnostics = Diagnostics()
     changes = as_text({} if set is None else set)
     checked = check(text, name, changes, diagnostics, variant=variant, files=files)
-    raise_found(diagnostics)
+    found = strictly(diagnostics) if strict else tuple(diagnostics)
+    raise_found(found)
     assert checked.tree is not None and checked.graph is not None and checked.report is not None
     text = text if isinstance(text, str) else text.decode()
-    return Spec(name, text, checked, tuple(diagnostics), variant=variant, changes=changes, own_kinds=own, called=called)
+    return Spec(name, text, checked, found, variant=variant, changes=changes, own_kinds=own, called=called)
 
 
 def as_text(changes: Mapping[str, Any]) -> dict[str, str]:
@@ -249,13 +254,14 @@ def carried(name: str) -> Path:
     return folder / f"{name}.yaml"
 
 
-def raise_found(diagnostics: Diagnostics) -> None:
+def raise_found(diagnostics: Iterable[Diagnostic]) -> None:
     """Raises what was found: broken promises alone are a failed check, anything else an invalid spec."""
-    errors = [found for found in diagnostics if found.severity == "error"]
-    if errors and all(found.code == BROKEN for found in errors):
-        raise CheckError(tuple(diagnostics))
+    found = tuple(diagnostics)
+    errors = [each for each in found if each.severity == "error"]
+    if errors and all(each.code == BROKEN for each in errors):
+        raise CheckError(found)
     if errors:
-        raise SpecError(tuple(diagnostics))
+        raise SpecError(found)
 
 
 class Spec:
@@ -307,7 +313,7 @@ class Spec:
         from specbuilder.emit.model import emit_model
 
         variant = f", variant {self.variant}" if self.variant is not None else ""
-        return emit_model(self.graph, f"{self.called}{variant}", __version__)
+        return emit_model(self.graph, f"{self.called}{variant}", __version__, {self.tree.document.source.name: self.called})
 
     @property
     def source(self) -> str:
@@ -375,8 +381,11 @@ class Spec:
         """Runs the training plan and leaves a folder `root/<name>/<number>`.
 
         With `train` (and `validation`, `test`) the data is the caller's: a pair (inputs, target) of tensors or arrays, a mapping of them by feature,
-        a map-style Dataset, or a DataLoader. Raises `CheckError` when a promise about a metric is broken; the run folder is complete then. Such a promise
-        is of the run as the spec has it: with other data, or with anything set but `expect` itself, it is not checked, and `Run.notes` says so.
+        a map-style Dataset, or a DataLoader. A Dataset is read whole at the start, or with `data.feed: workers` sample by sample while the run goes on;
+        where it has a method `describe(number)`, messages name its samples by what that says, such as a file.
+
+        Raises `CheckError` when a promise about a metric is broken; the run folder is complete then. Such a promise is of the run as the spec has it: with
+        other data, or with anything set but `expect` itself, it is not checked, and `Run.notes` says so.
         """
         from specbuilder.training.decide import device_named
         from specbuilder.training.run import execute

@@ -121,23 +121,27 @@ def _parser() -> argparse.ArgumentParser:
     validate = _command(commands, "validate", _validate, "check specs completely, without torch")
     validate.add_argument("specs", nargs="+", metavar="SPEC", help="a .yaml or .json file")
     _overrides(validate)
+    _strict(validate)
     validate.epilog = "`--variant all` checks the spec as it is and with every one of its variants."
     _json(validate)
 
     summary = _command(commands, "summary", _summary, "print nodes, types, parameters and FLOPs")
     _spec(summary)
     _overrides(summary)
+    _strict(summary)
     _json(summary)
 
     emit = _command(commands, "emit", _emit, "print the model as a plain PyTorch file")
     _spec(emit)
     _overrides(emit)
+    _strict(emit)
     emit.add_argument("-o", "--output", metavar="FILE", type=Path, help="write it to FILE instead")
     _json(emit)
 
     run = _command(commands, "run", _run, "train to the end of the plan; without a spec, the digits that the package carries")
     run.add_argument("spec", nargs="?", metavar="SPEC", help="a .yaml or .json file; default: the digits spec of the package")
     _overrides(run)
+    _strict(run)
     run.add_argument("--device", default="auto", metavar="DEVICE", help="auto (default), cpu, cuda, cuda:1, mps")
     run.add_argument("--synthetic", action="store_true", help="made-up samples of the right types instead of the data, to try a spec without it")
     run.add_argument("--runs", default="runs", metavar="FOLDER", help="where run folders go; default: runs")
@@ -223,6 +227,10 @@ def _overrides(parser: argparse.ArgumentParser) -> None:
     _own_kinds(parser)
 
 
+def _strict(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--strict", action="store_true", help="a warning is an error: exit 3, and nothing is written")
+
+
 def _own_kinds(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--kinds", action="append", default=[], metavar="FILE", dest="own_kinds", help="a Python file with kinds of your own; may be repeated"
@@ -264,7 +272,7 @@ def _load(arguments: argparse.Namespace, path: str) -> Spec:
 def _load_variant(arguments: argparse.Namespace, path: str, variant: str | None) -> Spec:
     from specbuilder.api import load
 
-    return load(path, variant=variant, set=_changes(arguments), roots=arguments.roots, kinds=arguments.own_kinds)
+    return load(path, variant=variant, set=_changes(arguments), roots=arguments.roots, kinds=arguments.own_kinds, strict=arguments.strict)
 
 
 def _validate(arguments: argparse.Namespace) -> int:

@@ -181,7 +181,15 @@ class Index(Record):
     keys: tuple[Argument | Slice, ...]
 
 
-Expression = Input | Code | Call | Method | Infix | Prefix | Index
+class IfNone(Record):
+    """`absent if x is None else present` in the emitted file."""
+
+    value: Argument
+    absent: Argument
+    present: Argument
+
+
+Expression = Input | Code | Call | Method | Infix | Prefix | Index | IfNone
 Argument = Expression | Dim | float | bool | str | None | tuple["Argument", ...]
 
 
@@ -302,6 +310,12 @@ class Node(Kind):
     def source(self, *types: Any, **_: Any) -> Source:
         raise NotImplementedError
 
+    def with_transposed(self, tensor: str, held: Mapping[str, Argument]) -> Expression | None:
+        """What `forward` computes where `tensor` is the transpose of another node's (`tie`), so that no module can hold it; `held` is the code of each of
+        its parameters. None: it cannot, and such a tie is refused.
+        """
+        return None
+
     def remarks(self, *types: Any, **_: Any) -> tuple[Remark, ...]:
         """What the user should know of a use that is right."""
         return ()
@@ -319,6 +333,35 @@ class Function(Node):
 
     function: ClassVar[Any] = None
     """For own kinds: the function that it is, or a text as for `Layer.module`."""
+
+
+class Stateful(Node):
+    """A node that hands tensors on from call to call: what leaves at the ports `keeps` arrives again in the next call, as a state that is threaded.
+
+    The rules of every node (`infer`, `source` and the others) say what it is in a call without state, which is also what it is in the first call of all:
+    there is no empty state but none. The rules of a later call take what it kept, `past`, first. A layer that keeps something derives from `Layer` too.
+    """
+
+    keeps: ClassVar[tuple[str, ...]] = ("output",)
+    """The output ports whose tensors are the state that a call leaves."""
+    takes_none: ClassVar[bool] = False
+    """Whether the code of a later call serves the first one too, with None in the place of what it kept, as torch's recurrent modules take it."""
+
+    def past(self, *types: Any, **_: Any) -> tuple[TensorType, ...]:
+        """The types of what it kept, in the order of `keeps`. The keyword `before` is a function: `before(size)` is how many places earlier calls gave where
+        this one gives `size`, a size of its own, and the same for all nodes that get equally many.
+        """
+        raise NotImplementedError
+
+    def infer_later(self, *types: Any, **_: Any) -> TensorType | tuple[TensorType, ...]:
+        """The type of each output in a later call. The first argument is the tuple of the types of what it kept."""
+        raise NotImplementedError
+
+    def source_later(self, *types: Any, **_: Any) -> Expression:
+        """What a later call computes. The first argument is the tuple of what it kept, as `Input`s. A layer writes a `Module.call`:
+        `call(ITSELF, Input(0), past[0])`.
+        """
+        raise NotImplementedError
 
 
 class Loss(Node):
@@ -381,8 +424,8 @@ class Average(Kind):
 
     family: ClassVar[Family] = "average"
 
-    every: DurationText | NonNegativeFloat = Field(default="1 step", description="a duration: how often the average moves")
-    begin: DurationText | NonNegativeFloat = Field(default=0, description="a duration; until then the average is the weights themselves")
+    every: DurationText | NonNegativeFloat = Field(default="1 step", description="how often the average moves")
+    begin: DurationText | NonNegativeFloat = Field(default=0, description="until then the average is the weights themselves")
     buffers: bool = Field(default=True, description="average buffers of floating-point numbers too, such as running means; else they are copied")
 
     def update(self, average: list[torch.Tensor], weights: list[torch.Tensor], updates: int) -> None:

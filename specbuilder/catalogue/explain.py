@@ -13,7 +13,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from specbuilder.catalogue.declared import Declared, fields_of, fit, gathered, type_of_key, unchecked
 from specbuilder.catalogue.fields import shown
-from specbuilder.diagnostics import did_you_mean
+from specbuilder.diagnostics import did_you_mean, suggest
 from specbuilder.shapes import Poly
 
 
@@ -66,6 +66,11 @@ def explain(cls: type[Declared], values: Mapping[str, Any], owner: str, deferred
     """What is wrong, one problem a field."""
     fields = fields_of(cls)
     unknown = [name for name in deferred if type_of_key(cls, name) is None]
+    if cls.extra is not None:
+        # Any key may be meant, but where a field is missing, one that is nearly spelt like it is that field.
+        missing = [name for name, field in fields.items() if field.is_required and name not in values and name not in deferred]
+        unknown += [name for name in (*values, *deferred) if name not in fields and suggest(name, missing)]
+        values = {name: value for name, value in values.items() if name not in unknown}
     values = {name: value for name, value in values.items() if name not in deferred}
     errors = _errors(cls, values)
     problems = {name: _unknown(cls, name, owner) for name in unknown}

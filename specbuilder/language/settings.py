@@ -13,6 +13,9 @@ from annotated_types import Ge, Le
 from specbuilder.catalogue.contract import DurationText, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from specbuilder.catalogue.declared import Declared
 
+MOST_NODES = 100_000
+"""Of a network, copies included, and of the text. A larger one is refused by arithmetic, before it is made."""
+
 
 class Settings(Declared):
     """Base of the groups of plain keys."""

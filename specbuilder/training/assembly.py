@@ -7,8 +7,9 @@ augmentation from `augment.<transform>`, dropout from `model`, each of its own s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -30,9 +31,11 @@ from specbuilder.training.loader import Loaded, LoaderFeed
 from specbuilder.training.loop import Course, rates
 from specbuilder.training.memory import disk, memory
 from specbuilder.training.random import key
+from specbuilder.training.samples import Samples
 from specbuilder.training.state import State
 from specbuilder.training.step import Add, Gate, autocast, make_optimizer, make_step
 from specbuilder.training.weighing import Weighing
+from specbuilder.training.workers import WorkerFeed, source_of
 
 
 def wishes(plan: Plan, graph: TypedGraph, device: str) -> Wishes:
@@ -42,11 +45,20 @@ def wishes(plan: Plan, graph: TypedGraph, device: str) -> Wishes:
         compile=plan.train.compile,
         optimizer_has_fused=plan.optimizer.has_fused,
         has_convolution=any(isinstance(node.source, Module) and "Conv2d" in node.source.constructor.function for node in graph.nodes),
+        feed=plan.data.feed,
+        workers=plan.data.workers,
     )
 
 
 def assemble(
-    plan: Plan, graph: TypedGraph, cut: data.Parts, emission: Emission, objective_text: str, decisions: Decisions, folder: Path
+    plan: Plan,
+    graph: TypedGraph,
+    cut: data.Parts,
+    emission: Emission,
+    objective_text: str,
+    decisions: Decisions,
+    folder: Path,
+    stop: Callable[[], bool] = lambda: False,
 ) -> tuple[State, Course]:
     """The state before the first step, and the course of the run. Draws from torch's generators: a state that is put back goes on top."""
     device = torch.device(decisions.device.value)
@@ -59,7 +71,7 @@ def assemble(
     if is_compiled:
         objective = torch.compile(objective, fullgraph=True, dynamic=False, mode=decisions.compile.value)
     with memory(f"the samples are kept on the device {device}"):
-        feeds = _feeds(plan, graph, cut, device, memory_format, folder)
+        feeds = _feeds(plan, graph, cut, device, memory_format, folder, decisions, stop)
     optimizer = make_optimizer(
         plan.optimizer.source(),
         model.parameters(),
@@ -105,7 +117,14 @@ def assemble(
 
 
 def _feeds(
-    plan: Plan, graph: TypedGraph, cut: data.Parts, device: torch.device, memory_format: torch.memory_format, folder: Path
+    plan: Plan,
+    graph: TypedGraph,
+    cut: data.Parts,
+    device: torch.device,
+    memory_format: torch.memory_format,
+    folder: Path,
+    decisions: Decisions,
+    stop: Callable[[], bool],
 ) -> dict[str, Batches]:
     features = [*(plan.bindings[name] for name in graph.input_types), plan.target]
     pipeline = plan.pipeline
@@ -119,17 +138,21 @@ def _feeds(
             checks = value_checks(plan, graph, part)
             feeds[part] = LoaderFeed(columns, features, route, seed_of=plan.seeds.of, device=device, checks=checks, memory_format=memory_format)
             continue
-        feeds[part] = Feed(
-            columns,
-            features,
-            route,
-            batch_size=plan.data.batch_size,
-            seed_of=plan.seeds.of,
-            device=device,
-            shuffle=is_train and plan.data.shuffle,
-            drop_last=is_train and plan.data.drop_last,
-            memory_format=memory_format,
-        )
+        settings: dict[str, Any] = {
+            "batch_size": plan.data.batch_size,
+            "seed_of": plan.seeds.of,
+            "device": device,
+            "shuffle": is_train and plan.data.shuffle,
+            "drop_last": is_train and plan.data.drop_last,
+            "memory_format": memory_format,
+        }
+        if isinstance(columns, Mapping) and decisions.feed.value == "device":
+            feeds[part] = Feed(columns, features, route, **settings)
+            continue
+        # Columns are checked as a whole before the run.
+        checks = value_checks(plan, graph, columns.part) if isinstance(columns, Samples) else {}
+        source = source_of(columns, features, part, plan.seeds.of("augment"))
+        feeds[part] = WorkerFeed(source, features, route, workers=decisions.workers.value, checks=checks, stop=stop, **settings)
     return feeds
 
 
@@ -155,7 +178,7 @@ def _normalization(plan: Plan, columns: data.Part, device: torch.device, folder:
         mean, std = (torch.tensor(value, dtype=torch.float32).reshape(-1) for value in (wish.mean, wish.std))
     else:
         feature = plan.pipeline.feature
-        given = columns.chunks(feature) if isinstance(columns, Loaded) else chunks(columns, feature)
+        given = chunks(columns, feature) if isinstance(columns, Mapping) else columns.chunks(feature)
         mean, std = fit_normalization(given, plan.pipeline.prepare)
     with disk(folder / "normalization.safetensors"):
         save_file({"mean": mean.contiguous(), "std": std.contiguous()}, folder / "normalization.safetensors")
@@ -166,7 +189,7 @@ def weighing_of(plan: Plan, cut: data.Parts) -> Weighing:
     """What batches weigh. Targets are counted on the device only where some may be ignored: the others need not pay for it."""
     ignored = plan.loss.ignored(plan.loss_types[1])
     is_there = ignored is not None and any(
-        isinstance(columns, Loaded) or bool((columns[plan.target].data == ignored).any()) for columns in cut.values()
+        not isinstance(columns, Mapping) or bool((columns[plan.target].data == ignored).any()) for columns in cut.values()
     )
     return Weighing(reduction=getattr(plan.loss, "reduction", "mean"), ignored=ignored if is_there else None)
 

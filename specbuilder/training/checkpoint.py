@@ -101,14 +101,12 @@ class Checkpoints:
             self._save(state)
 
     def left(self, state: State) -> None:
-        """Writes the last state and waits until it is on disk. Raises `ResourceError` when it cannot be."""
+        """Writes the last state and waits until it is on disk. Where it cannot be written, that is said, and the one before stays."""
         self._wait()
         if self._saved != state.step or self._due != state.is_due:
             self._save(state)
             self._wait()
         self._pool.shutdown()
-        if self.trouble is not None:
-            raise self.trouble
 
     def close(self) -> None:
         """Ends the writing without a last state; what is being written is finished."""
@@ -160,6 +158,6 @@ class Checkpoints:
             self._cost, self.trouble = pending.result(), None
         except ResourceError as error:
             if self.trouble is None:
-                self._said(f"no checkpoint could be kept: {error.diagnostics[0].message}; the training goes on")
+                self._said(f"no checkpoint could be kept: {error.diagnostics[0].message}; the run goes on, and those before are untouched")
             self.trouble = error
             self._saved = None

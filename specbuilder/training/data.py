@@ -15,10 +15,12 @@ from specbuilder.catalogue.contract import Columns, DataFacts, Feature
 from specbuilder.catalogue.datasets.arrays import targets_among
 from specbuilder.catalogue.datasets.synthetic import make_up
 from specbuilder.diagnostics import DataError, UsageError
+from specbuilder.language.settings import DataSettings
 from specbuilder.shapes import TensorType
-from specbuilder.training.columns import Part, Parts, columns_of, fingerprint, fit, size, type_of, white
+from specbuilder.training.columns import Part, Parts, columns_of, fingerprint, fit, is_dataset, size, type_of, white
 from specbuilder.training.expected import Checked, Expected, Opaque, expect, stand_in
 from specbuilder.training.loader import Loaded, loaded
+from specbuilder.training.samples import samples_of
 
 KEEP_WHOLE = 'load the spec with `set={"data.split": None}`'
 
@@ -66,14 +68,12 @@ def _opened(expected: Expected) -> tuple[Parts, DataFacts]:
 
 
 def _own(own: Mapping[str, Any], expected: Expected) -> tuple[Parts, DataFacts]:
-    parts: dict[str, Part] = {
-        part: loaded(data, expected, part) if isinstance(data, DataLoader) else columns_of(data, expected, part) for part, data in own.items()
-    }
+    parts = {part: _own_part(data, expected, part) for part, data in own.items()}
     _check_alike(parts)
     types, train = types_of(parts["train"]), parts["train"]
     targets = expected.target_among(tuple(types))
     whites = {name: white(column) for name, column in train.items()} if isinstance(train, Mapping) else {}
-    whole = {part: columns for part, columns in parts.items() if not isinstance(columns, Loaded)}
+    whole = {part: columns for part, columns in parts.items() if isinstance(columns, Mapping)}
     facts = DataFacts(
         features={name: Feature(type=type, is_target=name in targets, white=whites.get(name, 1.0)) for name, type in types.items()},
         parts={part: size(columns) for part, columns in parts.items()},
@@ -83,12 +83,22 @@ def _own(own: Mapping[str, Any], expected: Expected) -> tuple[Parts, DataFacts]:
     return parts, facts
 
 
+def _own_part(data: Any, expected: Expected, part: str) -> Part:
+    """Read now, but for a DataLoader, and for a Dataset that workers are to read."""
+    if isinstance(data, DataLoader):
+        return loaded(data, expected, part)
+    return samples_of(data, expected, part) if is_dataset(data) and reads_ahead(expected.data) else columns_of(data, expected, part)
+
+
+def reads_ahead(data: DataSettings) -> bool:
+    """Whether the spec wants its samples read while the run goes on: `feed: workers`, or a number of `workers`."""
+    return data.feed == "workers" or (data.feed == "auto" and isinstance(data.workers, int) and data.workers > 0)
+
+
 def given_parts(spec: Checked, own: Mapping[str, Any], facts: DataFacts) -> Parts:
     """Parts of the caller that a run is judged on, without the data that it was made with: `facts` are those of the run, whose features they have."""
     expected = expect(spec)
-    parts: dict[str, Part] = {
-        part: loaded(data, expected, part) if isinstance(data, DataLoader) else columns_of(data, expected, part) for part, data in own.items()
-    }
+    parts = {part: _own_part(data, expected, part) for part, data in own.items()}
     for part, columns in parts.items():
         _check_types(part, types_of(columns), {name: feature.type for name, feature in facts.features.items()}, "the data of the run")
     return parts
@@ -106,7 +116,7 @@ def _check_split(own: Mapping[str, Any], expected: Expected) -> None:
 
 def types_of(part: Part) -> dict[str, TensorType]:
     """The type of each feature of a part."""
-    return dict(part.types) if isinstance(part, Loaded) else {name: type_of(column) for name, column in part.items()}
+    return {name: type_of(column) for name, column in part.items()} if isinstance(part, Mapping) else dict(part.types)
 
 
 def _check_alike(parts: Parts) -> None:

@@ -12,13 +12,15 @@ import os
 import secrets
 import stat
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
 
 Bytes = bytes | bytearray | memoryview
+Content = Bytes | Sequence[Bytes]
+"""What a file is to hold: in one piece, or in several that follow one another."""
 T = TypeVar("T")
 
 PASSING = (errno.EIO, errno.ESTALE)
@@ -37,13 +39,18 @@ class Odd(Exception):
 class Disk:
     """The system calls."""
 
-    def make(self, folder: Path) -> None:
-        """A new folder, for nobody else's eyes; fails where there is one."""
-        folder.mkdir(mode=0o700)
+    def make(self, folder: Path, mode: int = 0o777) -> None:
+        """A new folder; fails where there is one."""
+        folder.mkdir(mode)
+
+    def open_up(self, folder: Path) -> None:
+        """Lets those into a folder who may look into the one it is in."""
+        with suppress(OSError):
+            folder.chmod(stat.S_IMODE(folder.parent.stat().st_mode) & 0o777)
 
     def create(self, file: Path) -> int:
         """A new file to write to; fails where there is one, or a link."""
-        return os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        return os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
 
     def write(self, descriptor: int, content: memoryview) -> int:
         """Writes the beginning of the content, and says how much of it."""
@@ -139,20 +146,26 @@ def beside(folder: Path, prefix: str, what: str) -> Path:
     return folder / f"{prefix}{what}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
-def write(disk: Disk, file: Path, content: Bytes) -> str:
+def parts(content: Content) -> tuple[memoryview, ...]:
+    """The bytes of a content, without a copy."""
+    whole = (content,) if isinstance(content, Bytes) else content
+    return tuple(memoryview(part).cast("B") for part in whole)
+
+
+def write(disk: Disk, file: Path, content: Content) -> str:
     """A new file, on the disk when this returns. Gives the SHA-256 of what was handed to the system."""
     digest = sha256()
     descriptor = disk.create(file)
     try:
-        rest = memoryview(content).cast("B")
-        while rest:
-            piece, rest = rest[:_PIECE], rest[_PIECE:]
-            digest.update(piece)
-            while piece:
-                written = disk.write(descriptor, piece)
-                if written == 0:
-                    raise OSError(errno.EIO, os.strerror(errno.EIO))
-                piece = piece[written:]
+        for part in parts(content):
+            for start in range(0, len(part), _PIECE):
+                piece = part[start : start + _PIECE]
+                digest.update(piece)
+                while piece:
+                    written = disk.write(descriptor, piece)
+                    if written == 0:
+                        raise OSError(errno.EIO, os.strerror(errno.EIO))
+                    piece = piece[written:]
         disk.sync(descriptor)
         disk.forget(descriptor)
     finally:
@@ -160,23 +173,22 @@ def write(disk: Disk, file: Path, content: Bytes) -> str:
     return digest.hexdigest()
 
 
-def pieces(disk: Disk, file: Path, at_most: int) -> Iterator[bytes]:
-    """The content of a plain file in pieces of at most so many bytes."""
+@contextmanager
+def opened(disk: Disk, file: Path) -> Iterator[int]:
+    """A plain file to read from."""
     descriptor = disk.open(file)
     try:
-        while piece := disk.read(descriptor, at_most):
-            yield piece
+        yield descriptor
     finally:
         disk.close(descriptor)
 
 
-def bytes_in(disk: Disk, file: Path) -> int:
-    """The size of a plain file."""
-    descriptor = disk.open(file)
-    try:
-        return disk.size(descriptor)
-    finally:
-        disk.close(descriptor)
+def pieces(disk: Disk, descriptor: int, length: int, at_most: int) -> Iterator[bytes]:
+    """The content of an open file in pieces of at most so many bytes. Of one that has become longer than it was, just enough to tell."""
+    rest = length + 1
+    while rest and (piece := disk.read(descriptor, min(rest, at_most))):
+        rest -= len(piece)
+        yield piece
 
 
 def replace(disk: Disk, file: Path, content: bytes) -> None:

@@ -52,7 +52,7 @@ class Batches(Protocol):
         ...
 
     def indices(self, epoch: int, batch: int) -> list[int]:
-        """The numbers of the samples in a batch, counted from 0 in the part as it was cut."""
+        """The numbers of the samples in a batch, counted from 0 in the part as it was cut; none where nobody knows them."""
         ...
 
     def close(self) -> None:
@@ -113,6 +113,40 @@ def _held(column: Column, device: torch.device) -> Column:
     return Column(data.to(torch.float32) * column.scale)
 
 
+class Order:
+    """Which samples make which batch of a part: a pure function of (seed, epoch)."""
+
+    def __init__(
+        self, count: int, batch_size: int, *, seed_of: Callable[[str], int], device: torch.device, shuffle: bool = False, drop_last: bool = False
+    ) -> None:
+        self.count, self.batch_size, self.seed_of, self.device = count, batch_size, seed_of, device
+        self.shuffle, self.drop_last = shuffle, drop_last
+        self._orders: tuple[int, Tensor] | None = None
+
+    @property
+    def batches(self) -> int:
+        """Batches of an epoch."""
+        whole, rest = divmod(self.count, self.batch_size)
+        return whole + (rest > 0 and not self.drop_last)
+
+    def of_epoch(self, epoch: int) -> Tensor:
+        """The numbers of the samples of an epoch, in its order: int64[N]."""
+        indices = self._shuffled(epoch) if self.shuffle else torch.arange(self.count, device=self.device)
+        return indices[: self.batches * self.batch_size] if self.drop_last else indices
+
+    def of_batch(self, epoch: int, batch: int) -> list[int]:
+        """The numbers of the samples of a batch."""
+        return self.of_epoch(epoch)[batch * self.batch_size :][: self.batch_size].tolist()
+
+    def _shuffled(self, epoch: int) -> Tensor:
+        """The order of an epoch. Several are made at once: the cost is in the number of kernels, not in their size."""
+        if self._orders is None or not self._orders[0] <= epoch < self._orders[0] + len(self._orders[1]):
+            at_once = min(_ORDERS_AT_ONCE, max(1, (4 << 20) // self.count))
+            self._orders = epoch, order(self.seed_of("order"), "order", range(epoch, epoch + at_once), self.count, self.device)
+        first, orders = self._orders
+        return orders[epoch - first]
+
+
 class Feed:
     """The batches of one part, on the device."""
 
@@ -137,9 +171,8 @@ class Feed:
         self.columns: Mapping[str, Tensor] = {name: column.data for name, column in held.items()}
         self.scales = {name: column.scale for name, column in held.items()}
         self.features, self.route = tuple(features), route
-        self.batch_size, self.seed_of, self.device = batch_size, seed_of, device
-        self.shuffle, self.drop_last, self.memory_format = shuffle, drop_last, memory_format
-        self._orders: tuple[int, Tensor] | None = None
+        self.order = Order(self.count, batch_size, seed_of=seed_of, device=device, shuffle=shuffle, drop_last=drop_last)
+        self.batch_size, self.seed_of, self.device, self.memory_format = batch_size, seed_of, device, memory_format
         self._at_once = self._chunk_batches()
 
     def _chunk_batches(self) -> int:
@@ -151,12 +184,11 @@ class Feed:
     @property
     def batches(self) -> int:
         """Batches of an epoch."""
-        whole, rest = divmod(self.count, self.batch_size)
-        return whole + (rest > 0 and not self.drop_last)
+        return self.order.batches
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from batch `first` on. Chunks lie as in the whole epoch, since rounding may depend on where a sample lies in its tensor."""
-        indices, at_once, skipped = self._of_epoch(epoch), self._at_once * self.batch_size, first % self._at_once
+        indices, at_once, skipped = self.order.of_epoch(epoch), self._at_once * self.batch_size, first % self._at_once
         for start in range((first - skipped) * self.batch_size, len(indices), at_once):
             tensors = [self._tensor(name, indices[start : start + at_once], epoch) for name in self.features]
             yield from zip(*(tensor.split(self.batch_size)[skipped:] for tensor in tensors), strict=True)
@@ -164,23 +196,10 @@ class Feed:
 
     def indices(self, epoch: int, batch: int) -> list[int]:
         """The numbers of the samples in a batch."""
-        return self._of_epoch(epoch)[batch * self.batch_size :][: self.batch_size].tolist()
+        return self.order.of_batch(epoch, batch)
 
     def close(self) -> None:
         """Nothing is kept running."""
-
-    def _of_epoch(self, epoch: int) -> Tensor:
-        """The numbers of the samples of an epoch, in its order: int64[N]."""
-        indices = self._order(epoch) if self.shuffle else torch.arange(self.count, device=self.device)
-        return indices[: self.batches * self.batch_size] if self.drop_last else indices
-
-    def _order(self, epoch: int) -> Tensor:
-        """The order of an epoch. Several are made at once: the cost is in the number of kernels, not in their size."""
-        if self._orders is None or not self._orders[0] <= epoch < self._orders[0] + len(self._orders[1]):
-            at_once = min(_ORDERS_AT_ONCE, max(1, (4 << 20) // self.count))
-            self._orders = epoch, order(self.seed_of("order"), "order", range(epoch, epoch + at_once), self.count, self.device)
-        first, orders = self._orders
-        return orders[epoch - first]
 
     def _tensor(self, name: str, indices: Tensor, epoch: int) -> Tensor:
         x = self.columns[name][indices]

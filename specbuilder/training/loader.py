@@ -242,7 +242,10 @@ class LoaderFeed:
             seen += rows
 
     def indices(self, epoch: int, batch: int) -> list[int]:
-        """The running numbers of the samples of a batch within the epoch: a loader does not tell which sample of its Dataset stands there."""
+        """The numbers of the samples of a batch, where the loader keeps the order of its Dataset; none otherwise, since it does not tell."""
+        loader = self.loaded.loader
+        if isinstance(loader.dataset, IterableDataset) or type(_samplers(loader)[-1]) is not SequentialSampler:
+            return []
         start = batch * self.loaded.batch_size
         return list(range(start, min(start + self.loaded.batch_size, self.count)))
 

@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import socket
+import time
 import weakref
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +23,8 @@ from specbuilder.diagnostics import ResourceError, UsageError, visible
 FILE = ".lock"
 _WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 _LONGEST = 1000
+_TRIES, _WAIT_S = 5, 0.05
+"""`is_locked` holds the folder for a moment too; whoever wants it for a run does not give up for that."""
 
 
 class Lock:
@@ -43,7 +46,7 @@ class Lock:
         except OSError as error:
             raise ResourceError.of("SB0910", f"{path} cannot be written: {error.strerror}") from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take(descriptor)
         except BlockingIOError:
             holder = _holder(descriptor)
             os.close(descriptor)
@@ -70,6 +73,15 @@ class Lock:
             os.close(self._descriptor)
             self._descriptor = None
         _HELD.discard(self)
+
+
+def _take(descriptor: int) -> None:
+    for _ in range(_TRIES - 1):
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(_WAIT_S)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def is_locked(folder: Path) -> bool:

@@ -29,7 +29,7 @@ from specbuilder.training.weighing import Weighing
 
 TICK_S = 0.1
 """How often the watcher hears of progress between evaluations."""
-NAMED_AT_MOST = 64
+NAMED_AT_MOST = 8
 """Samples that a message names."""
 
 Outcome = Literal["finished", "interrupted"]
@@ -120,7 +120,7 @@ def _follow(state: State, course: Course, journal: Journal, watcher: Watcher, ke
             try:
                 step(batch, 1 if is_sum else samples)
             except NotFinite:
-                raise _not_finite(state.step, course, is_untouched=True) from None
+                raise _not_finite(state.step, course, journal, is_untouched=True) from None
             state.step += 1
             state.samples += samples
             if averaged is not None:
@@ -201,9 +201,8 @@ def _look(
     weight = int(state.counted) if state.counted is not None else state.samples
     loss = float(state.loss_sum) / weight if weight else nan
     if not isfinite(loss) and weight:
-        raise _not_finite(
-            first_step + int(course.gate.passed) if course.gate is not None else state.step - 1, course, is_untouched=course.gate is not None
-        )
+        gate = course.gate
+        raise _not_finite(first_step + int(gate.passed) if gate is not None else state.step - 1, course, journal, is_untouched=gate is not None)
     row: dict[str, Any] = {"step": state.step, "epoch": round(state.step / length.steps_per_epoch, 6), "train.loss": loss}
     training_s = monotonic() - clock.interval_began
     if course.shown is not None:
@@ -245,12 +244,15 @@ def _control(state: State, course: Course, row: Mapping[str, Any]) -> bool:
     return is_best
 
 
-def _not_finite(step: int, course: Course, *, is_untouched: bool) -> SpecbuilderError:
-    """What is said of a loss that is no number: in which step, over which samples, and what the weights are now. `step` steps went well before."""
+def _not_finite(step: int, course: Course, journal: Journal, *, is_untouched: bool) -> SpecbuilderError:
+    """What is said of a loss that is no number: in which step, over which samples, and what the weights are now. `step` steps went well before. All of
+    the samples stand in `status.json`.
+    """
     epoch, number = divmod(step, course.length.steps_per_epoch)
     message = f"the training loss is not a number in step {step + 1} (epoch {epoch + 1})"
     found = course.feeds["train"].indices(epoch, number)
     if found:
+        journal.details = {**journal.details, "samples": found}
         named = ", ".join(str(index) for index in found[:NAMED_AT_MOST])
         more = f" and {len(found) - NAMED_AT_MOST} more" if len(found) > NAMED_AT_MOST else ""
         message += f"; its batch holds the training samples {named}{more}"

@@ -112,13 +112,18 @@ class Stream:
         if self._inside:
             _restore(self._inside)
         else:
-            torch.default_generator.manual_seed(self.key)
-            np.random.seed(self.key & MASK)  # noqa: NPY002  # the one that code of others draws from
-            random.seed(self.key)
+            seed_generators(self.key)
 
     def __exit__(self, *_: object) -> None:
         self._inside = _states()
         _restore(self._outside)
+
+
+def seed_generators(key: int) -> None:
+    """The generators of torch (on the CPU), numpy and Python begin anew: a `Stream` for a process that draws nothing else."""
+    torch.default_generator.manual_seed(key)
+    np.random.seed(key & MASK)  # noqa: NPY002  # the one that code of others draws from
+    random.seed(key)
 
 
 def _states() -> tuple[Any, ...]:

@@ -29,7 +29,7 @@ from specbuilder.training.checkpoint import NEVER, Checkpoints, Kept, kept_in
 from specbuilder.training.checks import check_values
 from specbuilder.training.decide import Decisions, decide, look
 from specbuilder.training.evaluate import evaluate
-from specbuilder.training.feed import Promise
+from specbuilder.training.feed import Promise, Stopped
 from specbuilder.training.journal import Journal, new_folder, write_json
 from specbuilder.training.lock import Lock
 from specbuilder.training.loop import Course, Outcome, Watcher, judged, train
@@ -212,8 +212,8 @@ def _end(journal: Journal, error: BaseException) -> None:
         if isinstance(error, KeyboardInterrupt):
             journal.status("interrupted", error="stopped at once")
         else:
-            codes = [found.code for found in error.diagnostics] if isinstance(error, SpecbuilderError) else []
-            journal.status("failed", error=_said(error), code=codes[0] if codes else None)
+            code = {"code": error.diagnostics[0].code} if isinstance(error, SpecbuilderError) and error.diagnostics else {}
+            journal.status("failed", error=_said(error), **code)
 
 
 def _said(error: BaseException) -> str:
@@ -236,9 +236,19 @@ def _train(job: Job, state: State, course: Course, decisions: Decisions, folder:
     last = next((part for part in ("test", "validation") if part in course.feeds), None)
     metrics: dict[str, float] = {}
     if last is not None and outcome == "finished":
-        batches = course.feeds[last].epoch(0)
-        final = evaluate(state.model, course.objective, batches, plan.metrics, context=course.context, weighing=course.weighing)
-        metrics = {f"{last}.{name}": value for name, value in final.items()}
+        try:
+            final = evaluate(
+                state.model,
+                course.objective,
+                course.feeds[last].epoch(0),
+                plan.metrics,
+                context=course.context,
+                weighing=course.weighing,
+                stop=job.stop,
+            )
+            metrics = {f"{last}.{name}": value for name, value in final.items()}
+        except Stopped:
+            outcome = "interrupted"
     made_up = {"data": "made up"} if plan.facts is not None and plan.facts.is_made_up else {}
     early = {"stopped_early": True} if state.control.stopped_early else {}
     best = {"result_step": result_step} if result_step != state.step else {}
@@ -256,7 +266,7 @@ def _train(job: Job, state: State, course: Course, decisions: Decisions, folder:
 
 
 def _assembled(job: Job, cut: data.Parts, decisions: Decisions, folder: Path, kept: Kept | None) -> tuple[State, Course]:
-    state, course = assemble(job.plan, job.graph, cut, job.texts.model, job.texts.objective, decisions, folder)
+    state, course = assemble(job.plan, job.graph, cut, job.texts.model, job.texts.objective, decisions, folder, job.stop)
     if kept is not None:
         put(kept.snapshot, state)
     return state, course

@@ -19,7 +19,21 @@ from typing import Any
 from specbuilder.diagnostics import DataError, Diagnostic, InternalError, ResourceError
 from specbuilder.graph.count import size
 from specbuilder.records import Record
-from specbuilder.training.durable import Bytes, Disk, Odd, beside, bytes_in, is_left_over, make_all, patient, pieces, remove_all, replace, write
+from specbuilder.training.durable import (
+    Content,
+    Disk,
+    Odd,
+    beside,
+    is_left_over,
+    make_all,
+    opened,
+    parts,
+    patient,
+    pieces,
+    remove_all,
+    replace,
+    write,
+)
 from specbuilder.training.manifest import MANIFEST, MOST_BYTES, Manifest, Unreadable, is_name, parse, render
 
 _NAME = re.compile(r"step-([0-9]{1,18})(\.new)?")
@@ -30,6 +44,8 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _BLOCK = 4096
 """File systems give room in pieces of about this size."""
 _PIECE = 8 * 2**20
+_PRIVATE = 0o700
+"""While it is half written, a checkpoint is nobody else's."""
 
 
 class Keep(Record):
@@ -65,7 +81,7 @@ class Damaged(Exception):
 
 
 class Store:
-    """The checkpoints in a folder. One process at a time saves there; `lock.Lock` sees to that."""
+    """The checkpoints in a folder. One process at a time saves there, which `lock.Lock` sees to, and one save at a time."""
 
     def __init__(self, folder: Path, disk: Disk | None = None) -> None:
         self.folder = folder
@@ -77,14 +93,14 @@ class Store:
         self._good: dict[int, bool] = {}
         """By step, whether this process found the checkpoint whole and healthy."""
 
-    def save(self, step: int, files: Mapping[str, Bytes], *, facts: Mapping[str, Any], healthy: bool, keep: Keep) -> Path:
+    def save(self, step: int, files: Mapping[str, Content], *, facts: Mapping[str, Any], healthy: bool, keep: Keep) -> Path:
         """Saves a checkpoint and removes what it supersedes. When this returns, the checkpoint is on the disk and has been read back.
 
         Raises `ResourceError` where it cannot be written; what was saved before is untouched then. A step that is there with the same content stays as it
         is; so does a healthy one where the new one is not.
         """
         parent = self._parent if self._parent is not None and self._parent < step else None
-        planned = Manifest(step, parent, healthy, facts, {name: (memoryview(content).nbytes, "0" * 64) for name, content in files.items()})
+        planned = Manifest(step, parent, healthy, facts, {name: (_length(content), "0" * 64) for name, content in files.items()})
         needed = _room(planned, _rendered(planned, keep))
         self.remarks = ()
         self._try("What a process that is gone has left behind", self._sweep)
@@ -93,11 +109,12 @@ class Store:
         except OSError as error:
             raise self._not_written(step, needed, error) from error
         self._parent = step
-        if self._good.get(step):
+        is_good = self._good[step]
+        if is_good:
             self._try("LATEST", lambda: replace(self._disk, self.folder / "LATEST", f"{path.name}\n".encode()))
         if keep.best is not None and os.path.lexists(best := self.folder / _name(keep.best)):
             self._try("BEST", lambda: replace(self._disk, self.folder / "BEST", f"{best.name}\n".encode()))
-        self._try("A checkpoint that is no longer needed", lambda: self._prune(keep, step))
+        self._try("A checkpoint that is no longer needed", lambda: self._prune(keep, step) if is_good else self._sweep())
         return path
 
     def newest(self) -> tuple[Checkpoint | None, tuple[Rejected, ...]]:
@@ -142,7 +159,7 @@ class Store:
 
     # Saving ----------------------------------------------------------------------------------------------------------
 
-    def _publish(self, planned: Manifest, files: Mapping[str, Bytes], needed: int, keep: Keep) -> Path:
+    def _publish(self, planned: Manifest, files: Mapping[str, Content], needed: int, keep: Keep) -> Path:
         """One whole try. What an earlier one may have achieved, although a call said otherwise, is found and kept."""
         disk, step = self._disk, planned.step
         make_all(disk, self.folder)
@@ -166,36 +183,34 @@ class Store:
         self._good[step] = planned.healthy
         return path
 
-    def _may_stay(self, path: Path, planned: Manifest, files: Mapping[str, Bytes]) -> bool:
+    def _may_stay(self, path: Path, planned: Manifest, files: Mapping[str, Content]) -> bool:
         """Whether the checkpoint that is there already makes the new one needless. It is put on the disk once more: who knows how it came here."""
         try:
             there = self._examine(planned.step, path)[0]
         except Damaged:
             return False
-        given = {name: (memoryview(content).nbytes, sha256(content).hexdigest()) for name, content in files.items()}
+        given = {name: (_length(content), _digest(content)) for name, content in files.items()}
         is_same = render(planned.replace(parent=there.parent, files=given)) == render(there)
         if not is_same and not (there.healthy and not planned.healthy):
             return False
-        if not is_same:
-            self.remarks += (f"{path.name} is healthy and stays; the new one of this step is not healthy and was not saved.",)
         for name in (*there.files, MANIFEST):
-            descriptor = self._disk.open(path / name)
-            try:
+            with opened(self._disk, path / name) as descriptor:
                 self._disk.sync(descriptor)
-            finally:
-                self._disk.close(descriptor)
         self._disk.sync_folder(path)
         self._disk.sync_folder(self.folder)
         self._good[planned.step] = there.healthy
+        if not is_same:
+            self.remarks += (f"{path.name} is healthy and stays; the new one of this step is not healthy and was not saved.",)
         return True
 
-    def _fill(self, new: Path, planned: Manifest, files: Mapping[str, Bytes]) -> None:
+    def _fill(self, new: Path, planned: Manifest, files: Mapping[str, Content]) -> None:
         """A folder with everything in it, the manifest last, on the disk and read back."""
         disk = self._disk
-        disk.make(new)
-        written = {name: (memoryview(content).nbytes, write(disk, new / name, content)) for name, content in files.items()}
+        disk.make(new, _PRIVATE)
+        written = {name: (_length(content), write(disk, new / name, content)) for name, content in files.items()}
         manifest = planned.replace(files=written)
         write(disk, new / MANIFEST, render(manifest))
+        disk.open_up(new)
         disk.sync_folder(new)
         try:
             back = self._examine(planned.step, new)[0]
@@ -225,6 +240,10 @@ class Store:
         """Sees to it that there is room, or says at once that there is none. Nothing goes but what may go anyway."""
         free = self._disk.free(self.folder)
         if free is not None and free < needed:
+            # A process that was killed may have left a checkpoint whose name is not on the disk yet; nothing goes on the strength of that one.
+            self._disk.sync_folder(self.folder)
+            # What was good when it was saved may not be now, and there is nothing newer yet.
+            self._good.clear()
             self._prune(keep, None)
             free = self._disk.free(self.folder)
         if free is not None and free < needed:
@@ -232,20 +251,26 @@ class Store:
 
     def _prune(self, keep: Keep, saved: int | None) -> None:
         """Removes each checkpoint that `keep.count` good ones are newer than, a damaged or unhealthy one too; but never the one just saved."""
-        newer = 0
+        newer, superseded = 0, []
         for step in sorted({step for step, _ in self._places()}, reverse=True):
             stays = step in (saved, keep.best) or (keep.every is not None and step % keep.every == 0)
             if newer >= keep.count and not stays:
-                self._trash(self.folder / _name(step))
+                superseded.append(self.folder / _name(step))
             elif newer < keep.count:
                 newer += self._is_good(step)
+        for path in superseded:
+            self._trash(path)
+        if superseded:
+            self._disk.sync_folder(self.folder)  # before a file in them goes: what bears the name of a checkpoint is whole, after a power cut too
         self._sweep()
 
     def _is_good(self, step: int) -> bool:
         if step not in self._good:
             try:
                 self._good[step] = self._examine(step, self.folder / _name(step))[0].healthy
-            except (Damaged, OSError):
+            except Damaged:
+                self._good[step] = False
+            except OSError:
                 return False
         return self._good[step]
 
@@ -317,10 +342,11 @@ class Store:
         if MANIFEST not in names:
             raise Damaged(f"it has no {MANIFEST}")
         try:
-            length = bytes_in(self._disk, path / MANIFEST)
-            if length > MOST_BYTES:
-                raise Damaged(f"its {MANIFEST} is damaged: it has {size(length)}")
-            return parse(b"".join(pieces(self._disk, path / MANIFEST, MOST_BYTES)))
+            with opened(self._disk, path / MANIFEST) as descriptor:
+                length = self._disk.size(descriptor)
+                if length > MOST_BYTES:
+                    raise Damaged(f"its {MANIFEST} is damaged: it has {size(length)}")
+                return parse(b"".join(pieces(self._disk, descriptor, length, _PIECE)))
         except Odd as odd:
             raise Damaged(f"its {MANIFEST} is {odd}") from None
         except Unreadable as reason:
@@ -328,19 +354,18 @@ class Store:
 
     def _content(self, path: Path, name: str, length: int, digest: str, *, keep_bytes: bool) -> bytes:
         """The bytes of a file if they are wanted, after they were found to be the ones that were saved."""
+        content, seen = b"", sha256()
         try:
-            found = bytes_in(self._disk, path / name)
-            if found != length:
-                raise Damaged(f"the file {name} has {found} bytes, and {length} were saved")
-            # In one piece where it is kept, so that nothing is copied.
-            each = pieces(self._disk, path / name, length + 1 if keep_bytes else _PIECE)
-            content, seen = b"", sha256()
-            if keep_bytes:
-                content = b"".join(each)
-                seen.update(content)
-            else:
-                for piece in each:
-                    seen.update(piece)
+            with opened(self._disk, path / name) as descriptor:
+                found = self._disk.size(descriptor)
+                if found != length:
+                    raise Damaged(f"the file {name} has {found} bytes, and {length} were saved")
+                if keep_bytes:
+                    content = b"".join(pieces(self._disk, descriptor, length, length + 1))  # in one piece, so that nothing is copied
+                    seen.update(content)
+                else:
+                    for piece in pieces(self._disk, descriptor, length, _PIECE):
+                        seen.update(piece)
         except Odd as odd:
             raise Damaged(f"the file {name} is {odd}") from None
         if seen.hexdigest() != digest:
@@ -387,12 +412,23 @@ def _rendered(planned: Manifest, keep: Keep) -> int:
     if wrong := [name for name in planned.files if not is_name(name)]:
         raise InternalError("store", f"a file of a checkpoint cannot be called {wrong[0]!r}")
     try:
-        length = len(render(planned))
+        rendered = render(planned)
     except (ValueError, TypeError, RecursionError) as error:
         raise InternalError("store", f"the facts of a checkpoint are not JSON: {error}") from error
-    if length > MOST_BYTES:
-        raise InternalError("store", f"the manifest of a checkpoint has {length} bytes")
-    return length
+    if len(rendered) > MOST_BYTES:
+        raise InternalError("store", f"the manifest of a checkpoint has {len(rendered)} bytes")
+    return len(rendered)
+
+
+def _length(content: Content) -> int:
+    return sum(len(part) for part in parts(content))
+
+
+def _digest(content: Content) -> str:
+    seen = sha256()
+    for part in parts(content):
+        seen.update(part)
+    return seen.hexdigest()
 
 
 def _room(planned: Manifest, manifest: int) -> int:

@@ -55,6 +55,8 @@ model:
     - flatten
     - unit: $width
       repeat: $depth
+    - sequence: [{linear: 16}, tanh]
+      repeat: 2
     - linear: 10
 data: {digits: , batch_size: 64, split: {test: 0.2}}
 train: {steps: 30, loss: cross_entropy, optimizer: {adam: {lr: 1e-3}}, metrics: [accuracy], evaluate: 10 steps}
@@ -79,7 +81,12 @@ def test_spec_of_a_run_is_what_was_run(mark: str, tmp_path: Path, monkeypatch: p
         (tmp_path / path).unlink()
     again = specbuilder.spec_of(moved)
     as_in_the_folder(again, moved)
-    assert (again.variant, again.called, again.report.parameters) == ("wide", "net.yaml", 64 * 32 + 32 + 32 * 32 + 32 + 32 * 10 + 10)
+    assert ", net.yaml:" in again.source, "the emitted file says where its classes are written"
+    assert (again.variant, again.called, again.report.parameters) == (
+        "wide",
+        "net.yaml",
+        64 * 32 + 32 + 32 * 32 + 32 + 32 * 16 + 16 + 16 * 16 + 16 + 16 * 10 + 10,
+    )
     assert again.plan is not None
     assert (again.plan.length.steps if again.plan.length else 0, again.plan.origins["train.epochs"]) == (23, "command line")
     second = again.train(root=tmp_path / "second", device="cpu")
