@@ -265,6 +265,23 @@ def test_own_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         evaluate_run(folder, test=(x[:30], y[:30] + 5))
 
 
+class Counted(torch.utils.data.Dataset[Any]):
+    """Own samples, read one by one."""
+
+    def __len__(self) -> int:
+        return 70
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        return torch.full((1, 8, 8), index, dtype=torch.uint8), index % 10
+
+
+def test_own_samples_that_are_read_while_the_run_goes_on(tmp_path: Path) -> None:
+    folder = small(data__split="{test: 30}", data__feed="workers", data__workers=0).train(train=Counted(), root=tmp_path, device="cpu").folder
+    assert evaluate_run(folder, train=Counted()) == status(folder)["metrics"]
+    assert json.loads((folder / "plan.json").read_text())["data"]["white"] == {"image": 255.0}
+    assert list(evaluate_run(folder, test=Counted())) == ["test.loss", "test.accuracy"]
+
+
 def test_another_device(run: Path) -> None:
     assert evaluate_run(run, device="cpu") == status(run)["metrics"]
     with pytest.raises(UsageError, match="there is no device called"):
