@@ -156,6 +156,8 @@ class Checkpoints:
             return
         try:
             self._cost, self.trouble = pending.result(), None
+            for remark in self._store.remarks:
+                self._said(remark)
         except ResourceError as error:
             if self.trouble is None:
                 self._said(f"no checkpoint could be kept: {error.diagnostics[0].message}; the run goes on, and those before are untouched")

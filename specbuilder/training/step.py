@@ -123,14 +123,14 @@ def make_step(
     is_sum = weighing.reduction == "sum"
 
     def in_pieces(batch: Batch, _: int) -> None:
-        count = weighing.count(batch[-1])
-        if isinstance(count, Tensor):
-            count = count.clamp(min=1)  # where no target counts at all, there is nothing to learn: 0, not 0/0
+        counted = weighing.count(batch[-1])
+        # Where no target counts at all, there is nothing to learn: 0, not 0/0.
+        whole_count: int | Tensor = counted.clamp(min=1) if isinstance(counted, Tensor) else counted
         for piece in zip(*(tensor.split(micro_batch_size) for tensor in batch), strict=True):
             loss, _ = forward(model, *piece)
             add(loss.detach(), piece, 1 if is_sum else len(piece[-1]))
             share = weighing.total(loss, weighing.count(piece[-1]))
-            (share if is_sum else share / count).backward()
+            (share if is_sum else share / whole_count).backward()
         check()
         update()
         for parameter in parameters:

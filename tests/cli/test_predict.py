@@ -84,7 +84,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def of_arrays(inputs: str, nodes: str, data: Mapping[str, Any], loss: str = "cross_entropy", **changes: Any) -> Path:
     """A run on arrays whose file is gone afterwards, in its folder."""
-    np.savez("train.npz", **data)
+    np.savez("train.npz", **data)  # type: ignore[arg-type]  # numpy's stub means another parameter
     lines = "\n".join(f"    - {node}" for node in nodes.split("; "))
     text = OF_ARRAYS.replace("INPUTS", inputs).replace("NODES", lines).replace("LOSS", loss)
     folder = parse(text, set={key.replace("__", "."): value for key, value in changes.items()}).train(root="runs", device="cpu").folder

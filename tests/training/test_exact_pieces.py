@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from specbuilder.api import Spec, parse
 from specbuilder.catalogue.averages.moving import Ema
 from specbuilder.training.average import Averaged
+from specbuilder.training.feed import Batch
 from specbuilder.training.step import Gate, NotFinite, make_step
 from specbuilder.training.weighing import Weighing
 
@@ -63,13 +64,17 @@ def test_gradients_of_pieces_are_those_of_the_batch(dtype: torch.dtype, toleranc
     model.zero_grad()
     weighing = Weighing(reduction="mean", ignored=-100)
     total = torch.zeros(())
+
+    def add(loss: Tensor, batch: Batch, _: int) -> None:
+        total.add_(weighing.total(loss, weighing.count(batch[-1])))
+
     step = make_step(
         model,
         objective,
         Grabbing(model.parameters(), lr=1.0),
         total,
         context=None,
-        add=lambda loss, batch, _: total.add_(weighing.total(loss, weighing.count(batch[-1]))) and None,
+        add=add,
         micro_batch_size=16,
         weighing=weighing,
     )
@@ -159,7 +164,10 @@ def test_a_run_that_gets_no_better_stops_early(patience: str, tmp_path: Path) ->
     changes = {"train__monitor": "validation.loss", "train__early_stopping": f"{{patience: {patience}}}"}
     run = tiny(train__optimizer="{sgd: {lr: 4.0}}", **changes).train(train=samples(), root=tmp_path, device="cpu")
     losses = [row["validation.loss"] for row in run.history()]
-    first_that_ends = next(at for at in range(2, len(losses) + 1) if min(losses[: at - 2] or [losses[0]]) <= min(losses[at - 2 : at]))
-    assert len(losses) == first_that_ends < 8
+    waited, best = 0, float("inf")
+    for at, loss in enumerate(losses, start=1):
+        waited, best = (0, loss) if loss < best else (waited + 1, best)
+        assert (waited == 2) == (at == len(losses)), "it ends with the second evaluation in a row that is no better, and not before"
+    assert len(losses) < 8
     assert run.state == "finished"
     assert run.metrics["validation.loss"] == min(losses)
