@@ -20,7 +20,7 @@ from specbuilder.shapes import TensorType
 from specbuilder.training.columns import Part, Parts, columns_of, fingerprint, fit, is_dataset, size, type_of, white
 from specbuilder.training.expected import Checked, Expected, Opaque, expect, stand_in
 from specbuilder.training.loader import Loaded, loaded
-from specbuilder.training.samples import samples_of
+from specbuilder.training.samples import Samples, samples_of
 
 KEEP_WHOLE = 'load the spec with `set={"data.split": None}`'
 
@@ -72,7 +72,8 @@ def _own(own: Mapping[str, Any], expected: Expected) -> tuple[Parts, DataFacts]:
     _check_alike(parts)
     types, train = types_of(parts["train"]), parts["train"]
     targets = expected.target_among(tuple(types))
-    whites = {name: white(column) for name, column in train.items()} if isinstance(train, Mapping) else {}
+    columns = train if isinstance(train, Mapping) else train.first if isinstance(train, Samples) else {}
+    whites = {name: white(column) for name, column in columns.items()}
     whole = {part: columns for part, columns in parts.items() if isinstance(columns, Mapping)}
     facts = DataFacts(
         features={name: Feature(type=type, is_target=name in targets, white=whites.get(name, 1.0)) for name, type in types.items()},

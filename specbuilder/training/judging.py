@@ -30,7 +30,9 @@ from specbuilder.training.inputs import Sample
 from specbuilder.training.loader import Loaded, LoaderFeed
 from specbuilder.training.memory import memory
 from specbuilder.training.run import determinism, threads
+from specbuilder.training.samples import Samples
 from specbuilder.training.step import autocast
+from specbuilder.training.workers import WorkerFeed, source_of
 
 
 def decided(plan: Plan, graph: TypedGraph, recorded: Mapping[str, Any], device: object, *, elsewhere: bool) -> Decisions:
@@ -64,13 +66,15 @@ def judge(
     features = [*(plan.bindings[name] for name in graph.input_types), plan.target]
     route, columns = _route(plan, device, folder), cut[part]
     with threads(recorded), determinism(plan.train.deterministic), memory(f"the samples are kept on the device {device}"):
+        settings: dict[str, Any] = {"seed_of": plan.seeds.of, "device": device, "memory_format": memory_format}
+        size = plan.data.batch_size
         if isinstance(columns, Loaded):
-            checks = value_checks(plan, graph, part)
-            feed = LoaderFeed(columns, features, route, seed_of=plan.seeds.of, device=device, checks=checks, memory_format=memory_format)
+            feed = LoaderFeed(columns, features, route, checks=value_checks(plan, graph, part), **settings)
+        elif isinstance(columns, Samples):
+            source, checks = source_of(columns, features, part, plan.seeds.of("augment")), value_checks(plan, graph, columns.part)
+            feed = WorkerFeed(source, features, route, workers=decisions.workers.value, batch_size=size, checks=checks, **settings)
         else:
-            assert isinstance(columns, Mapping), "a judge reads no sample one by one"
-            size = plan.data.batch_size
-            feed = Feed(columns, features, route, batch_size=size, seed_of=plan.seeds.of, device=device, memory_format=memory_format)
+            feed = Feed(columns, features, route, batch_size=size, **settings)
         try:
             context = autocast(decisions.precision.value, device)
             return evaluate(model, objective, feed.epoch(0), plan.metrics, context=context, weighing=weighing_of(plan, cut))

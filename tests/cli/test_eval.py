@@ -136,6 +136,43 @@ def test_a_moved_folder_on_the_command_line(run: Path, tmp_path: Path) -> None:
     assert folder.is_dir()
 
 
+KIND = """
+from torch import Tensor, nn
+from specbuilder.kinds import Layer, layer
+
+class Halved(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x / 2
+
+@layer("halved")
+class HalvedKind(Layer):
+    module = Halved
+"""
+
+
+def test_own_kinds_come_out_of_the_folder(tmp_path: Path) -> None:
+    """Made in one process, used in another, where their file is gone."""
+    (tmp_path / "mine.py").write_text(KIND)
+    (tmp_path / "spec.yaml").write_text(SPEC.replace("    - relu", "    - halved"))
+    np.save(tmp_path / "a.npy", np.zeros((1, 8, 8), np.float32))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+    def in_a_process(code: str) -> str:
+        command = [sys.executable, "-c", f"import sys; from specbuilder.cli import main\n{code}"]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8", check=False, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    in_a_process("sys.exit(main(['run', 'spec.yaml', '--kinds', 'mine.py', '--device', 'cpu']))")
+    for file in ("mine.py", "spec.yaml"):
+        (tmp_path / file).unlink()
+    found = in_a_process("sys.exit(main(['eval', 'runs/small/1', '--json']) or main(['predict', 'runs/small/1', 'a.npy']))")
+    folder = tmp_path / "runs" / "small" / "1"
+    figures, rest = json.JSONDecoder().raw_decode(found)
+    assert figures["metrics"] == status(folder)["metrics"]
+    assert found[rest:].split()[:5] == ["input", "class", "probability", "next", "a.npy"]
+
+
 def test_as_text(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     metrics = status(run)["metrics"]
     assert cli.main(["eval", str(run)]) == 0
@@ -226,6 +263,23 @@ def test_own_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         evaluate_run(folder, test=(torch.rand(30, 3, 8, 8), y[:30]))
     with pytest.raises(DataError, match="the model scores the classes 0 to 9"):
         evaluate_run(folder, test=(x[:30], y[:30] + 5))
+
+
+class Counted(torch.utils.data.Dataset[Any]):
+    """Own samples, read one by one."""
+
+    def __len__(self) -> int:
+        return 70
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        return torch.full((1, 8, 8), index, dtype=torch.uint8), index % 10
+
+
+def test_own_samples_that_are_read_while_the_run_goes_on(tmp_path: Path) -> None:
+    folder = small(data__split="{test: 30}", data__feed="workers", data__workers=0).train(train=Counted(), root=tmp_path, device="cpu").folder
+    assert evaluate_run(folder, train=Counted()) == status(folder)["metrics"]
+    assert json.loads((folder / "plan.json").read_text())["data"]["white"] == {"image": 255.0}
+    assert list(evaluate_run(folder, test=Counted())) == ["test.loss", "test.accuracy"]
 
 
 def test_another_device(run: Path) -> None:
