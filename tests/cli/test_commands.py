@@ -279,7 +279,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert stopped.value.code == 0
     said = capsys.readouterr().out
     assert re.findall(r"^    ([a-z-]+)(?: |$)", said, re.MULTILINE) == [
-        *("validate", "summary", "emit", "run", "resume", "eval", "predict", "runs", "explain-value", "kinds", "schema", "init")
+        *("validate", "summary", "emit", "run", "resume", "runs", "eval", "predict", "explain-value", "kinds", "schema", "init")
     ]
 
 
