@@ -12,17 +12,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from specbuilder.api import Run, Spec, load, load_run
+    from specbuilder.api import Run, Spec, load, load_run, spec_of
     from specbuilder.diagnostics import SpecbuilderError, SpecError
+    from specbuilder.runs import resume
 
 __version__ = "0.1.0"
 
-__all__ = ["Run", "Spec", "SpecError", "SpecbuilderError", "__version__", "load", "load_run"]
+__all__ = ["Run", "Spec", "SpecError", "SpecbuilderError", "__version__", "load", "load_run", "resume", "spec_of"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("load", "load_run", "Spec", "Run"):
+    if name in ("load", "load_run", "spec_of", "Spec", "Run"):
         from specbuilder import api as home
+    elif name == "resume":
+        from specbuilder import runs as home
     elif name in ("SpecError", "SpecbuilderError"):
         from specbuilder import diagnostics as home
     else:

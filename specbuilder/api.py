@@ -1,4 +1,4 @@
-"""What Python users import: `load`, `Spec`, `Run`, `load_run`.
+"""What Python users import: `load`, `Spec`, `Run`, `load_run`; and `spec_of`, the spec of a run.
 
     spec = specbuilder.load("specs/cnn.yaml", set={"train.epochs": 3})
     model = spec.build(seed=0)
@@ -10,11 +10,13 @@ Torch is imported when a model is built, not before: a spec can be loaded, count
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from specbuilder import __version__
@@ -28,6 +30,7 @@ from specbuilder.diagnostics import (
     SpecError,
     UsageError,
     did_you_mean,
+    strictly,
 )
 from specbuilder.graph.count import Report, size
 from specbuilder.graph.graph import TypedGraph
@@ -46,7 +49,7 @@ if TYPE_CHECKING:
     from specbuilder.language.folders import Files
     from specbuilder.language.maps import Layout
     from specbuilder.report.provenance import Provenance
-    from specbuilder.training.run import Host
+    from specbuilder.training.run import Host, Job, Result
 
 
 def load(
@@ -56,16 +59,17 @@ def load(
     set: Mapping[str, Any] | None = None,
     roots: Sequence[str | Path] = (),
     kinds: Sequence[str | Path] = (),
+    strict: bool = False,
 ) -> Spec:
     """Reads and checks a spec. `variant` is one of its `variants`; `set` changes values by path, as `--set` does: `{"train.epochs": 3}`; a text is
     read as `--set` reads it, `"{adam: {lr: 0.1}}"` too. What the spec includes lies in its folder or in one of `roots`. `kinds` are Python files with
-    own kinds.
+    own kinds. With `strict`, as with `--strict`, a warning is an error.
 
     Raises `SpecError` with every mistake found, `CheckError` when only a promise in `expect` is broken, `UsageError` when the file cannot be read.
     """
     path = path_of(path)
-    _load_kinds(kinds)
-    return _checked(read_file(path), str(path), variant, set, files_at(path, roots))
+    own = _load_kinds(kinds)
+    return _checked(read_file(path), str(path), variant, set, files_at(path, roots), own, strict=strict)
 
 
 def parse(
@@ -76,19 +80,59 @@ def parse(
     set: Mapping[str, Any] | None = None,
     folder: str | Path | None = None,
     roots: Sequence[str | Path] = (),
+    kinds: Sequence[str | Path] = (),
+    strict: bool = False,
 ) -> Spec:
     """Checks a spec that is already in memory; `name` is what messages call it, and its suffix says YAML or JSON. With a `folder` it may include files."""
+    own = _load_kinds(kinds)
     files = files_at(Path(folder) / Path(name).name, roots) if folder is not None else None
-    return _checked(text, name, variant, set, files)
+    return _checked(text, name, variant, set, files, own, strict=strict)
 
 
-def _checked(text: str | bytes, name: str, variant: str | None, set: Mapping[str, Any] | None, files: Files | None) -> Spec:
+def spec_of(folder: str | Path, set: Mapping[str, Any] | None = None) -> Spec:
+    """The spec of a run from its folder alone, checked as it was for the run: with its variant, with what was set, with the files that it includes and
+    the own kinds that it names, all of which the folder keeps. `set` changes more. Python files of own kinds are executed, as `load_run` executes `model.py`.
+
+    Raises `UsageError` where it is no run folder, `DataError` where something in it is damaged or changed, and what `load` raises.
+    """
+    from specbuilder.language.folders import SOURCES, Refused, asked
+
+    folder = Path(folder)
+    sources = _parsed(read_text(folder / SOURCES), folder / SOURCES)
+    try:
+        run = asked(folder, sources)
+    except Refused as refused:
+        raise DataError.of(refused.code, f"{folder}: {refused.message}", help=refused.help) from None
+    except ValueError as error:
+        raise _damaged(folder / SOURCES, str(error)) from None
+    own: tuple[ModuleType, ...] = ()
+    if run.kinds:
+        from specbuilder.catalogue.own import load_file
+
+        own = tuple(load_file(folder / file, is_copy=True) for file in run.kinds)
+    changes = {**run.changes, **as_text(set or {})}
+    return _checked(run.text, str(folder / run.file), run.variant, changes, run.files, own, called=run.name)
+
+
+def _checked(
+    text: str | bytes,
+    name: str,
+    variant: str | None,
+    set: Mapping[str, Any] | None,
+    files: Files | None,
+    own: tuple[ModuleType, ...] = (),
+    *,
+    called: str = "",
+    strict: bool = False,
+) -> Spec:
     diagnostics = Diagnostics()
     changes = as_text({} if set is None else set)
     checked = check(text, name, changes, diagnostics, variant=variant, files=files)
-    raise_found(diagnostics)
+    found = strictly(diagnostics) if strict else tuple(diagnostics)
+    raise_found(found)
     assert checked.tree is not None and checked.graph is not None and checked.report is not None
-    return Spec(name, text if isinstance(text, str) else text.decode(), checked, tuple(diagnostics), variant=variant, changes=changes)
+    text = text if isinstance(text, str) else text.decode()
+    return Spec(name, text, checked, found, variant=variant, changes=changes, own_kinds=own, called=called)
 
 
 def as_text(changes: Mapping[str, Any]) -> dict[str, str]:
@@ -136,12 +180,13 @@ def files_at(path: Path, roots: Sequence[str | Path]) -> Files:
     return files_of(path, tuple(map(Path, roots)))
 
 
-def _load_kinds(files: Sequence[str | Path]) -> None:
-    """The kinds of a user's files, which a spec may name from here on."""
-    if files:
-        from specbuilder.catalogue.own import load_kinds
+def _load_kinds(files: Sequence[str | Path]) -> tuple[ModuleType, ...]:
+    """The modules of a user's files, whose kinds a spec may name from here on."""
+    if not files:
+        return ()
+    from specbuilder.catalogue.own import load_kinds
 
-        load_kinds(files)
+    return load_kinds(files)
 
 
 def variants_of(
@@ -209,13 +254,14 @@ def carried(name: str) -> Path:
     return folder / f"{name}.yaml"
 
 
-def raise_found(diagnostics: Diagnostics) -> None:
+def raise_found(diagnostics: Iterable[Diagnostic]) -> None:
     """Raises what was found: broken promises alone are a failed check, anything else an invalid spec."""
-    errors = [found for found in diagnostics if found.severity == "error"]
-    if errors and all(found.code == BROKEN for found in errors):
-        raise CheckError(tuple(diagnostics))
+    found = tuple(diagnostics)
+    errors = [each for each in found if each.severity == "error"]
+    if errors and all(each.code == BROKEN for each in errors):
+        raise CheckError(found)
     if errors:
-        raise SpecError(tuple(diagnostics))
+        raise SpecError(found)
 
 
 class Spec:
@@ -230,14 +276,19 @@ class Spec:
         *,
         variant: str | None = None,
         changes: Mapping[str, str] | None = None,
+        own_kinds: Sequence[ModuleType] = (),
+        called: str = "",
     ) -> None:
         assert checked.tree is not None and checked.graph is not None and checked.report is not None
         self.origin: str = origin
         """Where it was read from."""
+        self.called = called or Path(origin).name
+        """The name of its file; of a copy, that of what it was made of."""
         self.text = text
         self.variant = variant
         self.changes: Mapping[str, str] = changes or {}
         """What was set by path, as text."""
+        self._own_kinds = tuple(own_kinds)
         self.warnings = warnings
         self.tree: SpecTree = checked.tree
         self.graph: TypedGraph = checked.graph
@@ -262,7 +313,7 @@ class Spec:
         from specbuilder.emit.model import emit_model
 
         variant = f", variant {self.variant}" if self.variant is not None else ""
-        return emit_model(self.graph, f"{Path(self.origin).name}{variant}", __version__)
+        return emit_model(self.graph, f"{self.called}{variant}", __version__, {self.tree.document.source.name: self.called})
 
     @property
     def source(self) -> str:
@@ -330,20 +381,31 @@ class Spec:
         """Runs the training plan and leaves a folder `root/<name>/<number>`.
 
         With `train` (and `validation`, `test`) the data is the caller's: a pair (inputs, target) of tensors or arrays, a mapping of them by feature,
-        a map-style Dataset, or a DataLoader. Raises `CheckError` when a promise about a metric is broken; the run folder is complete then. Such a promise
-        is of the run as the spec has it: with other data, or with anything set but `expect` itself, it is not checked, and `Run.notes` says so.
+        a map-style Dataset, or a DataLoader. A Dataset is read whole at the start, or with `data.feed: workers` sample by sample while the run goes on;
+        where it has a method `describe(number)`, messages name its samples by what that says, such as a file.
+
+        Raises `CheckError` when a promise about a metric is broken; the run folder is complete then. Such a promise is of the run as the spec has it: with
+        other data, or with anything set but `expect` itself, it is not checked, and `Run.notes` says so.
         """
-        from specbuilder.training.data import gather
         from specbuilder.training.decide import device_named
-        from specbuilder.training.run import Texts, execute
+        from specbuilder.training.run import execute
 
         device = device_named(device, "auto")
         if not str(root):
             raise UsageError.of("SB0909", "the folder for runs has no name", help="leave out `--runs`, or name a folder such as `runs`")
+        own = {name: part for name, part in (("train", train), ("validation", validation), ("test", test)) if part is not None}
+        job = self.job(own, synthetic=synthetic, host=host, stop=stop)
+        return self.ended(execute(job, root=Path(root), device=device), has_own_data=bool(own), synthetic=synthetic)
+
+    def job(self, own: Mapping[str, Any], *, synthetic: bool, host: Host | None, stop: Callable[[], bool] | None) -> Job:
+        """What is to be run: the plan over the data as it is, the network, the texts that the run folder keeps."""
+        from specbuilder.emit.objective import emit_objective
+        from specbuilder.training.data import gather
+        from specbuilder.training.run import Job, Silent, Texts
+
         if self.tree.train is None or self.tree.data is None:
             key = self.tree.model.span
             raise SpecError.of("SB0202", "this spec has no `train` and `data`, so there is nothing to run", key, help="add both, or use `build()`")
-        own = {name: part for name, part in (("train", train), ("validation", validation), ("test", test)) if part is not None}
         if own and "train" not in own:
             raise UsageError.of("SB0802", "own data needs `train=`")
         parts, facts = gather(self, own, synthetic=synthetic)
@@ -352,8 +414,6 @@ class Spec:
         raise_found(diagnostics)
         if plan is None:
             raise InternalError("plan", "no plan and no error")
-        from specbuilder.emit.objective import emit_objective
-
         suffix = ".json" if self.origin.endswith(".json") else ".yaml"
         texts = Texts(
             spec=self.text,
@@ -362,11 +422,14 @@ class Spec:
             model=self.emission,
             objective=emit_objective(plan, self.graph, __version__),
         )
-        result = execute(plan, self.graph, parts, texts, root=Path(root), device=device, host=host, stop=stop or (lambda: False))
-        unlike = self._unlike_written(bool(own), synthetic) if result.state == "finished" else None
+        return Job(plan=plan, graph=self.graph, parts=parts, texts=texts, host=host or Silent(), stop=stop or (lambda: False))
+
+    def ended(self, result: Result, *, has_own_data: bool, synthetic: bool) -> Run:
+        """The run that a result is of, its figures held against what the spec promises. Raises `CheckError` where a promise is broken."""
+        unlike = self._unlike_written(has_own_data, synthetic) if result.state == "finished" else None
         made_up = ("the samples are made up: there is nothing to learn in them, and the figures mean nothing",) if synthetic else ()
         notes = made_up + tuple(f"{name} is promised of the run as written, and {unlike}" for name in metrics_promised(self.tree)) if unlike else ()
-        run = Run(result.folder, result.state, dict(result.metrics), result.seconds, result.model, notes)
+        run = Run(result.folder, result.state, dict(result.metrics), result.seconds, result.model, notes, result.kind_of_weights)
         if result.state == "finished" and unlike is None:
             self._check_promises(run)
         return run
@@ -383,19 +446,36 @@ class Spec:
         return f"{changed[0]} was set" if len(changed) == 1 else f"{', '.join(changed[:-1])} and {changed[-1]} were set"
 
     def texts_beside(self, spec: str) -> dict[str, str]:
-        """The files beside the spec that make a run folder self-contained, by their path in it: what it includes, and how it was asked for."""
+        """The files beside the spec that make a run folder self-contained, by their path in it: what it includes, the own kinds that it may name, and how
+        it was asked for.
+        """
         from specbuilder.language.folders import SOURCES
 
         document = self.tree.document
         kept = {f"included/{number}-{Path(each.place).name}": each for number, each in enumerate(document.included, start=1)}
+        kinds = self._texts_of_kinds()
         sources = {
-            "spec": {"file": spec, "name": Path(self.origin).name, "sha256": document.digest},
+            "spec": {"file": spec, "name": self.called, "sha256": document.digest},
             "variant": self.variant,
             "set": dict(self.changes),
             "included": {each.place: {"file": file, "sha256": each.digest} for file, each in kept.items()},
+            "kinds": [{"files": {file: _digest(text) for file, text in files.items()}} for files in kinds],
         }
         texts = {SOURCES: json.dumps(sources, indent=2, ensure_ascii=False) + "\n"}
-        return texts | {file: each.text for file, each in kept.items()}
+        return texts | {file: each.text for file, each in kept.items()} | {file: text for files in kinds for file, text in files.items()}
+
+    def _texts_of_kinds(self) -> list[dict[str, str]]:
+        """The files of own kinds by their path in a run folder, each after the one that it is needed for: those that were given with the spec, and those of
+        which it names a kind although they were given before.
+        """
+        if "specbuilder.catalogue.own" not in sys.modules:
+            return []
+        from specbuilder.catalogue.own import named_in, texts_behind
+
+        document = self.tree.document
+        named = named_in((document.source.text, *(each.text for each in document.included), *self.changes.values()))
+        modules = dict.fromkeys((*self._own_kinds, *named))
+        return [{f"kinds/{number}/{file}": text for file, text in texts_behind(each).items()} for number, each in enumerate(modules, start=1)]
 
     def _check_promises(self, run: Run) -> None:
         diagnostics = Diagnostics()
@@ -418,11 +498,13 @@ class Run:
     model: nn.Module
     notes: tuple[str, ...] = ()
     """What the user should know of its figures: promises that were not held against it, and why."""
+    weights: str = "weights of the last step"
+    """Whose weights the result is."""
 
     def history(self) -> list[dict[str, Any]]:
         """One row an evaluation, as in `metrics.jsonl`."""
         path = self.folder / "metrics.jsonl"
-        return [_parsed(line, path) for line in _read_text(path).splitlines()]
+        return [_parsed(line, path) for line in read_text(path).splitlines()]
 
 
 def load_run(folder: str | Path) -> Run:
@@ -433,8 +515,8 @@ def load_run(folder: str | Path) -> Run:
     from specbuilder.emit.load import load as load_source
 
     folder = Path(folder)
-    status = _parsed(_read_text(folder / "status.json"), folder / "status.json")
-    source = _read_text(folder / "model.py")
+    status = _parsed(read_text(folder / "status.json"), folder / "status.json")
+    source = read_text(folder / "model.py")
     state, metrics, seconds = status.get("state"), status.get("metrics", {}), status.get("seconds", 0.0)
     if not isinstance(state, str) or not isinstance(metrics, dict) or not isinstance(seconds, (int, float)):
         raise _damaged(folder / "status.json", "it is no status of a run")
@@ -454,7 +536,13 @@ def load_run(folder: str | Path) -> Run:
     return Run(folder, state, metrics, seconds, model.eval())
 
 
-def _read_text(path: Path) -> str:
+def _digest(text: str) -> str:
+    from hashlib import sha256
+
+    return sha256(text.encode()).hexdigest()
+
+
+def read_text(path: Path) -> str:
     """A file of a run folder."""
     try:
         return path.read_text(encoding="utf-8")
@@ -462,6 +550,11 @@ def _read_text(path: Path) -> str:
         raise UsageError.of("SB0901", f"{path.parent} is no run folder: it has no {path.name}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise _damaged(path, error) from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The mapping in a file of a run folder."""
+    return _parsed(read_text(path), path)
 
 
 def _parsed(text: str, path: Path) -> dict[str, Any]:

@@ -18,11 +18,12 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TextIO
 
 if TYPE_CHECKING:
-    from specbuilder.api import Spec
+    from specbuilder.api import Run, Spec
     from specbuilder.diagnostics import Diagnostic
     from specbuilder.plan.plan import Plan
 
 INTERRUPTED = 130
+_EXECUTES = "The emitted model and own kinds, of which RUN holds copies, are executed: use run folders of people whom you trust."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -120,27 +121,60 @@ def _parser() -> argparse.ArgumentParser:
     validate = _command(commands, "validate", _validate, "check specs completely, without torch")
     validate.add_argument("specs", nargs="+", metavar="SPEC", help="a .yaml or .json file")
     _overrides(validate)
+    _strict(validate)
     validate.epilog = "`--variant all` checks the spec as it is and with every one of its variants."
     _json(validate)
 
     summary = _command(commands, "summary", _summary, "print nodes, types, parameters and FLOPs")
     _spec(summary)
     _overrides(summary)
+    _strict(summary)
     _json(summary)
 
     emit = _command(commands, "emit", _emit, "print the model as a plain PyTorch file")
     _spec(emit)
     _overrides(emit)
+    _strict(emit)
     emit.add_argument("-o", "--output", metavar="FILE", type=Path, help="write it to FILE instead")
     _json(emit)
 
     run = _command(commands, "run", _run, "train to the end of the plan; without a spec, the digits that the package carries")
     run.add_argument("spec", nargs="?", metavar="SPEC", help="a .yaml or .json file; default: the digits spec of the package")
     _overrides(run)
+    _strict(run)
     run.add_argument("--device", default="auto", metavar="DEVICE", help="auto (default), cpu, cuda, cuda:1, mps")
     run.add_argument("--synthetic", action="store_true", help="made-up samples of the right types instead of the data, to try a spec without it")
     run.add_argument("--runs", default="runs", metavar="FOLDER", help="where run folders go; default: runs")
     _json(run)
+
+    resume = _command(commands, "resume", _resume, "go on with a run from its last good checkpoint")
+    resume.add_argument("run", metavar="RUN", type=Path, help="a run folder, such as runs/digits/1")
+    _changes_of_values(resume)
+    resume.add_argument("--device", default=None, metavar="DEVICE", help="another device than that of the run")
+    resume.add_argument("--allow-plan-change", action="store_true", help="let the run become longer or shorter, as --epochs says")
+    resume.add_argument("--no-fallback", action="store_true", help="do not go back to an older checkpoint where the last one is damaged")
+    resume.add_argument("--verify", action="store_true", help="make the steps before the checkpoint again first, and compare every bit")
+    _json(resume)
+
+    runs = _command(commands, "runs", _runs, "list the runs of a folder")
+    runs.add_argument("folder", nargs="?", default="runs", metavar="FOLDER", help="default: runs")
+    _json(runs)
+
+    evaluated = _command(commands, "eval", _eval, "loss and metrics of the weights that a run left, over a part of its data")
+    evaluated.add_argument("run", metavar="RUN", type=Path, help="a run folder, such as runs/digits/1")
+    evaluated.add_argument("--split", metavar="NAME", help="the part: train, validation, test; default: test, else validation, else train")
+    evaluated.add_argument("--device", default=None, metavar="DEVICE", help="another device than that of the run")
+    evaluated.epilog = _EXECUTES
+    _json(evaluated)
+
+    predicted = _command(commands, "predict", _predict, "what the weights that a run left say of images and arrays")
+    predicted.add_argument("run", metavar="RUN", type=Path, help="a run folder, such as runs/digits/1")
+    predicted.add_argument(
+        "inputs", nargs="+", metavar="INPUT", help="an image (png, jpg, ...) or arrays (.npy, .npz, .safetensors), one sample or many"
+    )
+    predicted.add_argument("--device", default=None, metavar="DEVICE", help="default: that of the run where it is there, else the best that is")
+    predicted.epilog = _EXECUTES
+    _json(predicted)
 
     value = _command(commands, "explain-value", _explain_value, "say where a value comes from: the text, a default, a variant, the command line")
     _spec(value)
@@ -172,11 +206,15 @@ def _spec(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("spec", metavar="SPEC", help="a .yaml or .json file")
 
 
-def _overrides(parser: argparse.ArgumentParser) -> None:
+def _changes_of_values(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="PATH=VALUE", dest="changes", help="change a value, such as train.epochs=3; may be repeated"
     )
     parser.add_argument("--epochs", metavar="N", help="the same as --set train.epochs=N, and no `steps`")
+
+
+def _overrides(parser: argparse.ArgumentParser) -> None:
+    _changes_of_values(parser)
     parser.add_argument("--variant", metavar="NAME", help="one of the spec's `variants`; what --set says comes on top of it")
     parser.add_argument(
         "--root",
@@ -187,6 +225,10 @@ def _overrides(parser: argparse.ArgumentParser) -> None:
         help="where included files may lie besides the spec's folder; may be repeated",
     )
     _own_kinds(parser)
+
+
+def _strict(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--strict", action="store_true", help="a warning is an error: exit 3, and nothing is written")
 
 
 def _own_kinds(parser: argparse.ArgumentParser) -> None:
@@ -230,7 +272,7 @@ def _load(arguments: argparse.Namespace, path: str) -> Spec:
 def _load_variant(arguments: argparse.Namespace, path: str, variant: str | None) -> Spec:
     from specbuilder.api import load
 
-    return load(path, variant=variant, set=_changes(arguments), roots=arguments.roots, kinds=arguments.own_kinds)
+    return load(path, variant=variant, set=_changes(arguments), roots=arguments.roots, kinds=arguments.own_kinds, strict=arguments.strict)
 
 
 def _validate(arguments: argparse.Namespace) -> int:
@@ -421,18 +463,48 @@ def _write(path: Path, text: str) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     from specbuilder.api import carried
-    from specbuilder.diagnostics import CheckError
 
     path = arguments.spec or str(carried("digits"))
     spec = _load(arguments, path)
     gc.enable()
     _say(spec.warnings)
-    terminal = None if arguments.json else _Terminal(spec)
+
+    def train(host: _Terminal | None, stop: _Stop) -> Run:
+        return spec.train(device=arguments.device, root=arguments.runs, synthetic=arguments.synthetic, host=host, stop=stop)
+
+    return _trained(train, as_json=arguments.json)
+
+
+def _resume(arguments: argparse.Namespace) -> int:
+    from specbuilder.runs import resume
+
+    gc.enable()
+
+    def go_on(host: _Terminal | None, stop: _Stop) -> Run:
+        return resume(
+            arguments.run,
+            device=arguments.device,
+            set=_changes(arguments),
+            allow_plan_change=arguments.allow_plan_change,
+            fallback=not arguments.no_fallback,
+            verify=arguments.verify,
+            host=host,
+            stop=stop,
+        )
+
+    return _trained(go_on, as_json=arguments.json)
+
+
+def _trained(run_it: Callable[[Any, Any], Run], *, as_json: bool) -> int:
+    """Runs, tells how it goes and what came of it, and exits with the code that says how it ended."""
+    from specbuilder.diagnostics import CheckError
+
+    terminal = None if as_json else _Terminal()
     stop = _Stop()
+    broken = None
     try:
         with stop:
-            run = spec.train(device=arguments.device, root=arguments.runs, synthetic=arguments.synthetic, host=terminal, stop=stop)
-        broken = None
+            run = run_it(terminal, stop)
     except CheckError as error:
         broken, run = error, getattr(error, "run", None)
         if run is None:
@@ -440,27 +512,58 @@ def _run(arguments: argparse.Namespace) -> int:
     finally:
         if terminal is not None:
             terminal.close()
-    if arguments.json:
-        print(
-            json.dumps(
-                {
-                    "version": 1,
-                    "folder": str(run.folder),
-                    "state": run.state,
-                    "metrics": run.metrics,
-                    "seconds": round(run.seconds, 3),
-                    "notes": run.notes,
-                },
-                indent=2,
-            )
-        )
+    if as_json:
+        figures = {"metrics": run.metrics, "weights": run.weights, "seconds": round(run.seconds, 3), "notes": run.notes}
+        print(json.dumps({"version": 1, "folder": str(run.folder), "state": run.state, **figures}, indent=2))
     else:
         from specbuilder.report.run import ending
 
-        _tell("\n".join(ending(run.folder, run.state, run.metrics, run.seconds, spec.emission.class_name, run.notes)))
+        _tell("\n".join(ending(run.folder, run.state, run.metrics, run.weights, run.seconds, type(run.model).__name__, run.notes)))
     if broken is not None:
         raise broken
     return INTERRUPTED if run.state == "interrupted" else 0
+
+
+def _runs(arguments: argparse.Namespace) -> int:
+    from specbuilder.runs import list_runs
+
+    found = list_runs(arguments.folder)
+    if arguments.json:
+        print(json.dumps({"version": 1, "runs": [each.as_json() for each in found]}, indent=2))
+        return 0
+    from specbuilder.report.run import table
+
+    print("\n".join(table([each.as_json() for each in found])) if found else f"no runs in {arguments.folder}")
+    return 0
+
+
+def _eval(arguments: argparse.Namespace) -> int:
+    from specbuilder.runs import evaluate_run
+
+    gc.enable()
+    figures = evaluate_run(arguments.run, arguments.split, device=arguments.device)
+    if arguments.json:
+        split = next(iter(figures)).partition(".")[0]
+        print(json.dumps({"version": 1, "folder": str(arguments.run), "split": split, "metrics": figures}, indent=2))
+        return 0
+    from specbuilder.report.run import evaluated
+
+    print(evaluated(arguments.run, figures))
+    return 0
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    from specbuilder.runs import predict
+
+    gc.enable()
+    found = [each.as_json() for each in predict(arguments.run, arguments.inputs, device=arguments.device)]
+    if arguments.json:
+        print(json.dumps({"version": 1, "folder": str(arguments.run), "predictions": found}, indent=2))
+        return 0
+    from specbuilder.report.predictions import table
+
+    print("\n".join(table(found)))
+    return 0
 
 
 class _Stop:
@@ -496,17 +599,19 @@ class _Stop:
 class _Terminal:
     """Prints a run as it goes: lines that stay, and where there is a terminal a bar that moves. A run goes on where nobody can hear of it any more."""
 
-    def __init__(self, spec: Spec) -> None:
-        self._spec = spec
+    def __init__(self) -> None:
         self._steps = 0
         self._bar: Any = None
 
-    def started(self, folder: Path, plan: Plan, decisions: Any) -> None:
+    def said(self, text: str) -> None:
+        self._line(text)
+
+    def started(self, folder: Path, plan: Plan, parameters: int, decisions: Any) -> None:
         from specbuilder.report.run import header
 
         assert plan.length is not None
         self._steps = plan.length.steps
-        _tell("\n".join(header(plan, self._spec.report.parameters, folder, decisions.as_json())))
+        _tell("\n".join(header(plan, parameters, folder, decisions.as_json())))
         if sys.stdout.isatty():
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -523,12 +628,16 @@ class _Terminal:
     def evaluated(self, row: Mapping[str, Any], timing: Mapping[str, Any]) -> None:
         from specbuilder.report.run import evaluation
 
-        line = evaluation(row, timing, self._steps)
+        if self._bar is not None:
+            self._bar.update(self._task, completed=row["step"])
+        self._line(evaluation(row, timing, self._steps))
+
+    def _line(self, line: str) -> None:
+        """A line that stays, above the bar where there is one."""
         if self._bar is None:
             _tell(line)
             return
         try:
-            self._bar.update(self._task, completed=row["step"])
             self._bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
         except OSError:
             _silence(sys.stdout)

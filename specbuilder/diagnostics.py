@@ -200,6 +200,14 @@ class Diagnostics:
             raise SpecError(tuple(self))
 
 
+def strictly(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """With every warning as the error that `--strict` makes of it, and says so."""
+    return tuple(
+        found.replace(severity="error", message=f"{found.message} (an error because of `--strict`)") if found.severity == "warning" else found
+        for found in diagnostics
+    )
+
+
 class SpecbuilderError(Exception):
     """What a user of the Python interface catches. Carries the diagnostics and the exit code of the command line."""
 

@@ -91,6 +91,12 @@ def _overridden(document: Document, changes: Mapping[str, str], diagnostics: Dia
     return override(document, changes, diagnostics)
 
 
+def _check_inputs(tree: SpecTree, graph: TypedGraph, diagnostics: Diagnostics) -> None:
+    from specbuilder.emit.pasted import check_inputs
+
+    check_inputs(tree.model.inputs, graph, diagnostics)
+
+
 def check(
     text: str | bytes, name: str, overrides: Mapping[str, str], diagnostics: Diagnostics, *, variant: str | None = None, files: Files | None = None
 ) -> Checked:
@@ -108,6 +114,8 @@ def check(
     if graph is None or report is None:
         check_settings(tree, variables, diagnostics)
         return Checked(document=document, tree=tree)
+    if any(node.kind.helpers for node in graph.nodes):
+        _check_inputs(tree, graph, diagnostics)
     note_measured(graph, diagnostics)
     plan = make_plan(tree, graph, variables, diagnostics)
     check_promises(tree, graph, report, variables, diagnostics)

@@ -31,6 +31,17 @@ def test_spec_of_the_page_runs(text: str) -> None:
     assert [tuple(each.shape) for each in outputs.values()] == [tuple(evaluate(dim, SIZES) for dim in type.shape) for type in types]
 
 
+def test_decoder_of_the_page_gives_bit_by_bit_what_it_gives_at_once() -> None:
+    (spec,) = [spec for spec in map(parse, SPECS) if spec.graph.threaded is not None]
+    model = spec.build(seed=0)
+    tokens = torch.arange(12).reshape(2, 6)
+    with torch.no_grad():
+        _, state = model(tokens[:, :5], {})
+        logits, state = model(tokens[:, 5:6], state)
+        torch.testing.assert_close(logits, model(tokens[:, :6])[:, 5:])
+    assert "attention.0.keys" in state
+
+
 def test_page_shows_every_key_of_a_node() -> None:
     from specbuilder.language.settings import STRUCTURAL
 

@@ -2,8 +2,8 @@
 
 A kind declares its fields, its ports, its shape rule, its parameters, its cost and the torch code it becomes; decoding, JSON Schema,
 `specbuilder kinds`, the summary, the emitted file and the contract tests all follow from the class, and nothing about a kind stands anywhere else.
-Torch-free: layers, functions, losses, optimizers and schedules *describe* code (`Call`, `Infix`); datasets, transforms and metrics keep their run-time
-half in the class and import torch inside that method, the only place where a kind may.
+Torch-free: layers, functions, losses, optimizers and schedules *describe* code (`Call`, `Infix`); datasets, transforms, metrics and averages keep their
+run-time half in the class and import torch inside that method, the only place where a kind may.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, ge
 
 from annotated_types import Ge, Gt, Le
 
-from specbuilder.catalogue.declared import Declared, fields_of
+from specbuilder.catalogue.declared import Declared, Field, fields_of
 from specbuilder.records import Record
 from specbuilder.shapes import Dim, Requirement, TensorType, is_floating
 
 if TYPE_CHECKING:
     import torch
 
-Family = Literal["node", "loss", "optimizer", "schedule", "dataset", "transform", "metric", "initializer"]
+Family = Literal["node", "loss", "optimizer", "schedule", "average", "dataset", "transform", "metric", "initializer"]
 """Layers and functions share one name space, `node`: they are what stands in a list of nodes."""
 
 # Field types ---------------------------------------------------------------------------------------------------------
@@ -31,6 +31,8 @@ NonNegativeInt = Annotated[int, Ge(0)]
 PositiveFloat = Annotated[float, Gt(0)]
 NonNegativeFloat = Annotated[float, Ge(0)]
 Probability = Annotated[float, Ge(0), Le(1)]
+DurationText = Annotated[str, "a duration"]
+"""`5 epochs`, `200 steps`, `30%` (plan.md 2.0): the plan reads it."""
 
 
 # Ports ---------------------------------------------------------------------------------------------------------------
@@ -179,7 +181,15 @@ class Index(Record):
     keys: tuple[Argument | Slice, ...]
 
 
-Expression = Input | Code | Call | Method | Infix | Prefix | Index
+class IfNone(Record):
+    """`absent if x is None else present` in the emitted file."""
+
+    value: Argument
+    absent: Argument
+    present: Argument
+
+
+Expression = Input | Code | Call | Method | Infix | Prefix | Index | IfNone
 Argument = Expression | Dim | float | bool | str | None | tuple["Argument", ...]
 
 
@@ -300,6 +310,12 @@ class Node(Kind):
     def source(self, *types: Any, **_: Any) -> Source:
         raise NotImplementedError
 
+    def with_transposed(self, tensor: str, held: Mapping[str, Argument]) -> Expression | None:
+        """What `forward` computes where `tensor` is the transpose of another node's (`tie`), so that no module can hold it; `held` is the code of each of
+        its parameters. None: it cannot, and such a tie is refused.
+        """
+        return None
+
     def remarks(self, *types: Any, **_: Any) -> tuple[Remark, ...]:
         """What the user should know of a use that is right."""
         return ()
@@ -319,11 +335,44 @@ class Function(Node):
     """For own kinds: the function that it is, or a text as for `Layer.module`."""
 
 
+class Stateful(Node):
+    """A node that hands tensors on from call to call: what leaves at the ports `keeps` arrives again in the next call, as a state that is threaded.
+
+    The rules of every node (`infer`, `source` and the others) say what it is in a call without state, which is also what it is in the first call of all:
+    there is no empty state but none. The rules of a later call take what it kept, `past`, first. A layer that keeps something derives from `Layer` too.
+    """
+
+    keeps: ClassVar[tuple[str, ...]] = ("output",)
+    """The output ports whose tensors are the state that a call leaves."""
+    takes_none: ClassVar[bool] = False
+    """Whether the code of a later call serves the first one too, with None in the place of what it kept, as torch's recurrent modules take it."""
+
+    def past(self, *types: Any, **_: Any) -> tuple[TensorType, ...]:
+        """The types of what it kept, in the order of `keeps`. The keyword `before` is a function: `before(size)` is how many places earlier calls gave where
+        this one gives `size`, a size of its own, and the same for all nodes that get equally many.
+        """
+        raise NotImplementedError
+
+    def infer_later(self, *types: Any, **_: Any) -> TensorType | tuple[TensorType, ...]:
+        """The type of each output in a later call. The first argument is the tuple of the types of what it kept."""
+        raise NotImplementedError
+
+    def source_later(self, *types: Any, **_: Any) -> Expression:
+        """What a later call computes. The first argument is the tuple of what it kept, as `Input`s. A layer writes a `Module.call`:
+        `call(ITSELF, Input(0), past[0])`.
+        """
+        raise NotImplementedError
+
+
 class Loss(Node):
     """A scalar of what the model says (`input`) and what is true (`target`): an expression in the emitted objective."""
 
     family: ClassVar[Family] = "loss"
     inputs: ClassVar[tuple[Port, ...]] = (Port("input"), Port("target"))
+    couples_samples: ClassVar[bool] = False
+    """Whether the loss of a batch is more than the losses of its samples, as that of a contrastive loss is: then no part of a batch stands for it, and a
+    smaller `micro_batch_size` is refused.
+    """
 
     def classes(self, input: TensorType) -> Dim | None:
         """How many classes `input` scores, where the loss is one over classes: compared with what the data states."""
@@ -370,6 +419,22 @@ class Schedule(Kind):
         return self.warmup_start + (self.start - self.warmup_start) * x
 
 
+class Average(Kind):
+    """Weights that follow those which are trained; where there are any, they are evaluated and kept as the result. A duration is a text (plan.md 2.0)."""
+
+    family: ClassVar[Family] = "average"
+
+    every: DurationText | NonNegativeFloat = Field(default="1 step", description="how often the average moves")
+    begin: DurationText | NonNegativeFloat = Field(default=0, description="until then the average is the weights themselves")
+    buffers: bool = Field(default=True, description="average buffers of floating-point numbers too, such as running means; else they are copied")
+
+    def update(self, average: list[torch.Tensor], weights: list[torch.Tensor], updates: int) -> None:
+        """Moves each tensor of `average`, floating-point numbers all, in place towards its peer in `weights`. `updates` counts those before this one; the
+        first of all, which copies, is none of them.
+        """
+        raise NotImplementedError
+
+
 class Feature(Record):
     """One column of a dataset. `type` is that of a batch, with `B` in front."""
 
@@ -377,6 +442,8 @@ class Feature(Record):
     classes: int | None = None
     class_names: tuple[str, ...] = ()
     is_target: bool = False
+    white: float = 1.0
+    """What the largest value of a pixel, 255 of a byte, becomes where the feature is made of an image file."""
 
 
 class DataFacts(Record):
@@ -501,5 +568,5 @@ def layer(name: str, *, primary: str | None = None, aliases: tuple[str, ...] = (
     return _declare(name, primary, aliases, torch)
 
 
-function = loss = optimizer = schedule = dataset = transform = metric = initializer = layer
+function = loss = optimizer = schedule = average = dataset = transform = metric = initializer = layer
 """The same decorator under the name of each family, so that a class reads as what it is; the base class decides the family."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from specbuilder.catalogue.contract import Parameter, Refusal, Role
+from specbuilder.catalogue.contract import Parameter, Refusal, Remark, Role
 from specbuilder.shapes import Dim, TensorType, counterexample, equal, is_floating, substitute, symbol
 
 NOT_FLOATING = "whole, boolean and complex numbers: nearly always a forgotten conversion, and torch itself takes them in some kinds only"
@@ -21,6 +21,17 @@ NO_AXIS = "an empty list of axes, which torch takes for all of them in some func
 STRETCHED_TARGET = "shapes that differ: torch stretches (B, 1) and (B) to (B, B) and trains on nonsense"
 MIXED_FLOATS = "input and target of different precision: torch computes them in the larger one"
 """Reasons for `stricter_than_torch` that several kinds share."""
+
+UNALIGNED = "SB0426"
+
+
+def causal(kind: str, asking: Dim, asked: Dim) -> tuple[Remark, ...]:
+    """What is to be said of `is_causal` where not as many places ask as are asked: torch counts both from the first, though the last belong together."""
+    if equal(asking, asked) is True:
+        return ()
+    message = f"`{kind}` has `is_causal`, and {asking} places ask {asked}: torch lets the first ask the first alone, wherever it stands"
+    return (Remark(UNALIGNED, message, "write the mask out, such as `compute: arange($S) <= here[:, null]`, and give it to `attn_mask`"),)
+
 
 WEIGHTS = "float32"
 

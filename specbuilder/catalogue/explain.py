@@ -13,7 +13,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from specbuilder.catalogue.declared import Declared, fields_of, fit, gathered, type_of_key, unchecked
 from specbuilder.catalogue.fields import shown
-from specbuilder.diagnostics import did_you_mean
+from specbuilder.diagnostics import did_you_mean, suggest
 from specbuilder.shapes import Poly
 
 
@@ -66,6 +66,11 @@ def explain(cls: type[Declared], values: Mapping[str, Any], owner: str, deferred
     """What is wrong, one problem a field."""
     fields = fields_of(cls)
     unknown = [name for name in deferred if type_of_key(cls, name) is None]
+    if cls.extra is not None:
+        # Any key may be meant, but where a field is missing, one that is nearly spelt like it is that field.
+        missing = [name for name, field in fields.items() if field.is_required and name not in values and name not in deferred]
+        unknown += [name for name in (*values, *deferred) if name not in fields and suggest(name, missing)]
+        values = {name: value for name, value in values.items() if name not in unknown}
     values = {name: value for name, value in values.items() if name not in deferred}
     errors = _errors(cls, values)
     problems = {name: _unknown(cls, name, owner) for name in unknown}
@@ -73,7 +78,7 @@ def explain(cls: type[Declared], values: Mapping[str, Any], owner: str, deferred
         name = error["loc"][0] if error["loc"] else ""
         if name in problems or name in deferred:
             continue
-        if error["type"] == "extra_forbidden":
+        if error["type"] == "extra_forbidden" and len(error["loc"]) == 1:
             problems[name] = _unknown(cls, name, owner)
         elif error["type"] == "missing" and len(error["loc"]) == 1:
             problems[name] = _missing(cls, name, owner)
@@ -233,7 +238,7 @@ _PLURALS = {
 
 
 def _bounded(base: Any, metadata: list[Any]) -> str:
-    noun = describe(base)
+    noun = next((word for word in metadata if isinstance(word, str)), None) or describe(base)
     bounds = {type(bound): bound for bound in metadata if isinstance(bound, (Gt, Ge, Le, Lt))}
     if not bounds:
         return noun

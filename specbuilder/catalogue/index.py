@@ -19,6 +19,7 @@ KINDS: dict[Family, dict[str, str]] = {
         "add": "functions.arithmetic",
         "amax": "functions.reductions",
         "amin": "functions.reductions",
+        "append": "functions.keeping",
         "arange": "functions.creation",
         "argmax": "functions.selection",
         "argmin": "functions.selection",
@@ -164,6 +165,9 @@ KINDS: dict[Family, dict[str, str]] = {
         "one_cycle": "schedules.curves",
         "polynomial": "schedules.curves",
     },
+    "average": {
+        "ema": "averages.moving",
+    },
     "dataset": {
         "arrays": "datasets.arrays",
         "cifar10": "datasets.cifar",
@@ -219,6 +223,7 @@ ALIASES: dict[Family, dict[str, str]] = {
         "bn1d": "batch_norm1d",
         "bn2d": "batch_norm2d",
         "bn3d": "batch_norm3d",
+        "cache": "append",
         "cat": "concat",
         "clip": "clamp",
         "cnn": "conv2d",
@@ -291,6 +296,7 @@ ALIASES: dict[Family, dict[str, str]] = {
         "interpolate": "upsample",
         "invert": "logical_not",
         "iota": "arange",
+        "kvcache": "append",
         "l2distance": "pairwise_distance",
         "layernormalization": "layer_norm",
         "learnable": "parameter",
@@ -417,6 +423,13 @@ ALIASES: dict[Family, dict[str, str]] = {
         "poly": "polynomial",
         "polynomialdecay": "polynomial",
         "polynomiallr": "polynomial",
+    },
+    "average": {
+        "exponentialmovingaverage": "ema",
+        "modelema": "ema",
+        "movingaverage": "ema",
+        "polyak": "ema",
+        "polyakaveraging": "ema",
     },
     "dataset": {
         "cifar": "cifar10",

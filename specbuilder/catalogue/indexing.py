@@ -13,7 +13,7 @@ from pathlib import Path
 
 from specbuilder.catalogue.contract import REGISTRY, Kind
 
-FOLDERS = ("datasets", "functions", "initializers", "layers", "losses", "metrics", "optimizers", "schedules", "transforms")
+FOLDERS = ("averages", "datasets", "functions", "initializers", "layers", "losses", "metrics", "optimizers", "schedules", "transforms")
 FILE = Path(__file__).with_name("index.py")
 PACKAGE = "specbuilder.catalogue."
 

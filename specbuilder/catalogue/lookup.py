@@ -18,6 +18,7 @@ PLACES: dict[Family, tuple[str, str]] = {
     "loss": ("a loss", "`train.loss`"),
     "optimizer": ("an optimizer", "`train.optimizer`"),
     "schedule": ("a schedule", "`train.schedule`"),
+    "average": ("an average", "`train.average`"),
     "dataset": ("a dataset", "`data`"),
     "transform": ("a transform", "`data.augment`"),
     "metric": ("a metric", "`train.metrics`"),

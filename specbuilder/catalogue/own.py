@@ -7,8 +7,11 @@ wrong in a file is told with its line, and leaves none of its kinds behind. Inst
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import linecache
+import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
@@ -18,32 +21,37 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from specbuilder.catalogue.contract import REGISTRY, Family
+from specbuilder.catalogue.contract import REGISTRY, Family, Node
 from specbuilder.diagnostics import Diagnostic, Source, Span, SpecbuilderError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 GROUP = "specbuilder.kinds"
+_MODULES = "own_kinds_"
+"""How the module names of files of kinds begin."""
 
 
-def load_kinds(paths: Iterable[str | Path]) -> None:
+def load_kinds(paths: Iterable[str | Path]) -> tuple[ModuleType, ...]:
     """Loads files of kinds. A file that was loaded before is loaded again only if its text changed. Raises `UsageError`."""
-    for path in paths:
-        load_file(Path(path))
+    return tuple(load_file(Path(path)) for path in paths)
 
 
-def load_file(path: Path) -> ModuleType:
-    """The module of a file of kinds."""
+def load_file(path: Path, *, is_copy: bool = False) -> ModuleType:
+    """The module of a file of kinds. A copy that a run folder keeps takes the place of the file that it was made of, and the other way round."""
     from specbuilder.catalogue.own_class import is_current
 
     text = _read(path)
-    name = f"own_kinds_{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"
+    name = f"{_MODULES}{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"
     known = sys.modules.get(name)
     if known is not None and getattr(known, "_text", None) == text and is_current(name):
         return known
+    for other in _loaded():
+        if Path(str(other.__file__)).name == path.name and (is_copy or getattr(other, "_is_copy", False)):
+            _forget(other.__name__)
     _forget(name)
     module = ModuleType(name)
+    module._is_copy = is_copy  # type: ignore[attr-defined]  # whether a run folder keeps it
     module.__file__, module._text = str(path), text  # type: ignore[attr-defined]  # what it was made of, to see when that changes
     linecache.cache[str(path)] = (len(text), None, text.splitlines(keepends=True), str(path))
     sys.modules[name] = module
@@ -59,7 +67,12 @@ def load_file(path: Path) -> ModuleType:
     except (Exception, SystemExit) as error:
         _forget(name)
         raise _told(error, path) from error
+    module._files = _files_behind(module, path)  # type: ignore[attr-defined]  # as they were when it was loaded
     return module
+
+
+def _loaded() -> list[ModuleType]:
+    return [module for name, module in sys.modules.items() if name.startswith(_MODULES)]
 
 
 def _read(path: Path) -> str:
@@ -91,6 +104,61 @@ def _importing_from(folder: Path) -> Iterator[None]:
     finally:
         if entry in sys.path:
             sys.path.remove(entry)
+
+
+# What stands behind it -----------------------------------------------------------------------------------------------
+
+
+def named_in(texts: Iterable[str]) -> tuple[ModuleType, ...]:
+    """The loaded files of kinds of which a kind is named in one of these texts; one too many does no harm."""
+    words = {word for text in texts for word in _WORD.findall(text)}
+    used = {kind.__module__ for known in REGISTRY.values() for name, kind in known.items() if name in words}
+    return tuple(module for module in _loaded() if module.__name__ in used)
+
+
+def texts_behind(module: ModuleType) -> dict[str, str]:
+    """The text of a file of kinds, which comes first, and of all files of the user that it needs, by their paths from the folder that holds them all."""
+    files: dict[str, str] = module._files
+    common = os.path.commonpath([Path(file).parent for file in files])
+    return {Path(os.path.relpath(file, common)).as_posix(): text for file, text in files.items()}
+
+
+_WORD = re.compile(r"[a-z][a-z0-9_]*")
+
+
+def _files_behind(module: ModuleType, path: Path) -> dict[str, str]:
+    """By whole path: the file itself, those that its kinds are pasted from, and those beside it that any of them imports."""
+    from specbuilder.catalogue.own_class import own_of
+
+    kinds = [kind for known in REGISTRY.values() for kind in known.values() if kind.__module__ == module.__name__ and issubclass(kind, Node)]
+    pasted = {file: text for kind in kinds for file, text in own_of(kind).files.items()}
+    found: dict[str, str] = {}
+    waiting = [(str(path), str(module._text)), *pasted.items()]
+    while waiting:
+        file, text = waiting.pop(0)
+        whole = os.path.normpath(Path(file).absolute())
+        if whole not in found:
+            found[whole] = text
+            waiting += [(str(other), _read(other)) for other in _imported(text, path.parent)]
+    return found
+
+
+def _imported(text: str, folder: Path) -> list[Path]:
+    """The files of a folder that a text imports: modules, and packages with all that is in them."""
+    names: set[str] = set()
+    for statement in ast.walk(ast.parse(text)):
+        if isinstance(statement, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in statement.names}
+        elif isinstance(statement, ast.ImportFrom) and not statement.level:
+            names.add((statement.module or "").partition(".")[0])
+    files: list[Path] = []
+    for name in sorted(names - {"specbuilder"}):
+        package = folder / name
+        if (package / "__init__.py").is_file():
+            files += sorted(package.rglob("*.py"))
+        elif (file := folder / f"{name}.py").is_file():
+            files.append(file)
+    return files
 
 
 # What goes wrong -----------------------------------------------------------------------------------------------------

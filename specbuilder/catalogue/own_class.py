@@ -27,6 +27,7 @@ from specbuilder.catalogue.contract import (
     Call,
     Code,
     Function,
+    IfNone,
     Index,
     Infix,
     Input,
@@ -41,6 +42,7 @@ from specbuilder.catalogue.contract import (
     Prefix,
     Refusal,
     Requirement,
+    Stateful,
 )
 from specbuilder.catalogue.declared import MISFIT, fields_of, fit
 from specbuilder.catalogue.index import KINDS
@@ -178,6 +180,8 @@ def _complete_node(cls: type[Node]) -> None:
         shorter = {Layer: ", or give the nn.Module class: `module = ...`", Function: ", or give the function: `function = ...`"}
         help = f"write {names}" + next((more for base, more in shorter.items() if issubclass(cls, base)), "")
         raise Misdeclared(f"`{cls.kind}` says neither what leaves it nor what code it becomes: it has no {names}", help)
+    if issubclass(cls, Stateful):
+        _check_stateful(cls)
     _measure_the_rest(cls, is_module=attribute == "module")
     _check_pasted(cls)
 
@@ -189,6 +193,16 @@ def _written(cls: type[Node]) -> tuple[str, Any]:
     if function is not None and not issubclass(cls, Function):
         raise Misdeclared(f"`{cls.kind}` is a Layer, which has no `function`", "write `class ...(Function)`, or `module = ...`")
     return ("module", module) if module is not None else ("function", function)
+
+
+def _check_stateful(cls: type[Stateful]) -> None:
+    """What it keeps leaves it at a port, and it says what a later call is."""
+    if strange := [port for port in cls.keeps if port not in cls.outputs]:
+        raise Misdeclared(
+            f"`{cls.kind}` keeps `{strange[0]}`, which is no output port", f"its outputs are {', '.join(f'`{port}`' for port in cls.outputs)}"
+        )
+    if lacking := [f"`{rule}`" for rule in ("past", "infer_later", "source_later") if not _says(cls, rule)]:
+        raise Misdeclared(f"`{cls.kind}` is stateful, and does not say what a later call is: it has no {' and '.join(lacking)}")
 
 
 def _check_arguments(cls: type[Node], given: Any, *, is_module: bool) -> None:
@@ -213,7 +227,7 @@ def _check_arguments(cls: type[Node], given: Any, *, is_module: bool) -> None:
 
 def _says(cls: type[Node], name: str) -> bool:
     """Whether the class or a base of it, other than the bases of all kinds, says something of its own."""
-    return next(base for base in cls.__mro__ if name in base.__dict__) not in (Node, Layer, Function, Loss)
+    return next(base for base in cls.__mro__ if name in base.__dict__) not in (Node, Layer, Function, Stateful, Loss)
 
 
 class _Place:
@@ -476,7 +490,7 @@ def _measure_the_rest(cls: type[Node], *, is_module: bool) -> None:
 
 # Guards --------------------------------------------------------------------------------------------------------------
 
-_EXPRESSIONS = (Input, Code, Call, Method, Infix, Prefix, Index)
+_EXPRESSIONS = (Input, Code, Call, Method, Infix, Prefix, Index, IfNone)
 _ANSWERS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "infer": (lambda it: isinstance(it, TensorType) or _all(it, tuple, TensorType), "a TensorType, or a tuple of them"),
     "requirements": (lambda it: it == () or _all(it, tuple, Requirement), "a tuple of Requirements"),
@@ -484,6 +498,9 @@ _ANSWERS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "buffers": (lambda it: _all_values(it, Buffer), "a dict of names and Buffers"),
     "flops": (lambda it: isinstance(it, int | Poly) and not isinstance(it, bool), "a whole number, or an expression of sizes"),
     "source": (lambda it: isinstance(it, (Module, Attribute, *_EXPRESSIONS)), "a Module, or a `call(...)`"),
+    "past": (lambda it: _all(it, tuple, TensorType), "a tuple of TensorTypes"),
+    "infer_later": (lambda it: isinstance(it, TensorType) or _all(it, tuple, TensorType), "a TensorType, or a tuple of them"),
+    "source_later": (lambda it: isinstance(it, _EXPRESSIONS), "a `call(...)`"),
 }
 
 
@@ -499,8 +516,8 @@ def _guard_all(cls: type[Kind]) -> None:
     if not issubclass(cls, Node):
         return
     for rule in _ANSWERS:
-        written = next(base.__dict__[rule] for base in cls.__mro__ if rule in base.__dict__)
-        if not getattr(written, "__module__", "").startswith("specbuilder."):
+        written = next((base.__dict__[rule] for base in cls.__mro__ if rule in base.__dict__), None)
+        if written is not None and not getattr(written, "__module__", "").startswith("specbuilder."):
             setattr(cls, rule, _guarded(rule, written))
 
 
@@ -509,9 +526,9 @@ def _guarded(rule: str, written: Callable[..., Any]) -> Callable[..., Any]:
     fits, wanted = _ANSWERS[rule]
 
     @wraps(written)
-    def guarded(self: Node, *types: Any) -> Any:
+    def guarded(self: Node, *types: Any, **more: Any) -> Any:
         try:
-            answer = written(self, *types)
+            answer = written(self, *types, **more)
         except (Refusal, DimError):
             raise
         except Exception as error:

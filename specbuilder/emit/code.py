@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from specbuilder.catalogue.contract import DEVICE, ITSELF, Argument, Call, Code, Index, Infix, Input, Method, Prefix, Slice
+from specbuilder.catalogue.contract import DEVICE, ITSELF, Argument, Call, Code, IfNone, Index, Infix, Input, Method, Prefix, Slice
 from specbuilder.diagnostics import InternalError
 from specbuilder.graph.graph import Path
 from specbuilder.records import Record
@@ -79,6 +79,8 @@ def _head(argument: Any) -> object:
             return ("index", *["new axis" if key is None else "key" for key in argument.keys])
         case Slice():
             return ("slice", argument.start is None, argument.stop is None, argument.step is None)
+        case IfNone():
+            return ("if none",)
         case tuple():
             return ("tuple", len(argument))
     raise InternalError("emit", f"described code holds {argument!r}")
@@ -100,6 +102,8 @@ def _inner(argument: Any) -> Iterator[Any]:
             yield from (key for key in argument.keys if key is not None)
         case Slice():
             yield from (end for end in (argument.start, argument.stop, argument.step) if end is not None)
+        case IfNone():
+            yield from (argument.value, argument.absent, argument.present)
         case tuple():
             yield from argument
 
@@ -113,9 +117,6 @@ def put_together(argument: Any, read: Callable[[Input | Held | Code], str], leaf
     def maybe(end: Any) -> Any:
         return None if end is None else again(end)
 
-    def named(kwargs: Sequence[tuple[str, Any]]) -> tuple[tuple[str, Any], ...]:
-        return tuple([(name, again(value)) for name, value in kwargs])
-
     kind = type(argument)
     if kind in _PLAIN or kind is Poly:
         return leaf(argument)
@@ -126,11 +127,11 @@ def put_together(argument: Any, read: Callable[[Input | Held | Code], str], leaf
     match argument:
         case Call():
             function = itself if argument.function == ITSELF else argument.function
-            return Call(function, tuple(map(again, argument.args)), named(argument.kwargs))
+            return Call(function, tuple(map(again, argument.args)), _named(argument.kwargs, again))
         case Code():
             return Code(read(argument)) if argument == DEVICE else argument
         case Method():
-            return Method(again(argument.value), argument.name, tuple(map(again, argument.args)), named(argument.kwargs))
+            return Method(again(argument.value), argument.name, tuple(map(again, argument.args)), _named(argument.kwargs, again))
         case Infix():
             return Infix(argument.operator, tuple(map(again, argument.operands)))
         case Prefix():
@@ -139,7 +140,13 @@ def put_together(argument: Any, read: Callable[[Input | Held | Code], str], leaf
             return Index(again(argument.value), tuple(map(maybe, argument.keys)))
         case Slice():
             return Slice(maybe(argument.start), maybe(argument.stop), maybe(argument.step))
+        case IfNone():
+            return IfNone(again(argument.value), again(argument.absent), again(argument.present))
     raise InternalError("emit", f"described code holds {argument!r}")
+
+
+def _named(kwargs: Sequence[tuple[str, Any]], again: Callable[[Any], Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple([(name, again(value)) for name, value in kwargs])
 
 
 def leaf_names(argument: Any, parameters: Callable[[str], Sequence[str]], outer: str = "") -> Iterator[str]:

@@ -72,6 +72,8 @@ class Form:
     """Sizes that `forward` takes as arguments."""
     wants_device: bool = False
     """Whether `forward` must be told the device, having no tensor to ask."""
+    state_name: str = ""
+    """What the type of the state is called, where the class is a network that keeps one."""
     differs: str = ""
     """How it differs from the first class of its block."""
     _titles: dict[object, str] | None = None

@@ -21,7 +21,7 @@ from specbuilder.emit.outline import Step, Unit, is_named, title
 from specbuilder.emit.places import Places
 from specbuilder.emit.render import render
 from specbuilder.emit.types import Types
-from specbuilder.graph.graph import Arrival, GraphNode, Path, Value
+from specbuilder.graph.graph import STATE, Arrival, GraphNode, Past, Path, Value
 from specbuilder.shapes import Dim, Poly
 
 
@@ -39,6 +39,7 @@ class _Forward:
         for step in self.unit.steps:
             self.reads.update(step.reads)
         self.reads.update(value for _, value in self.unit.outputs)
+        self.reads.update(each.value for each in self.unit.kept)
         self.told = dict(self._told())
         self.reads.update(value for told in self.told.values() for _, _, values in told for value in values)
         joined = {step.path for step in self.unit.steps if _joins(step)}
@@ -52,6 +53,7 @@ class _Forward:
         self.chosen = self._chosen()
         self.names = Names(self.chosen, self.reads, form.pasted)
         self.parameters = list(self._parameters())
+        self.state = self._state() if self.unit.kept else ""
         self.sizes = {name: self.names.new(name) for name in (*form.measured, *form.told, *(size.name for size in form.passed))}
         self.device = self._device()
         self.loop_names: dict[str, str] = {}
@@ -68,23 +70,36 @@ class _Forward:
 
     def _parameters(self) -> Iterator[tuple[str, Value]]:
         """The tensors that `forward` takes. What is called `x`, or nothing in particular, is the start of the running chain."""
-        for name, value in (*self.unit.inputs, *((_outer(value), value) for value in self.unit.outside)):
+        outside = () if self.unit.kept else self.unit.outside
+        for name, value in (*self.unit.inputs, *((_outer(value), value) for value in outside)):
             is_running = name == "x" or (name == "input" and self.unit.part is not None and "x" not in self.chosen)
             is_free = value not in self.variable and "x" not in self.variable.values() and "x" not in self.form.pasted
             text = self.names.hold("x", value) if is_running and is_free else self.names.parameter(name)
             self.variable.setdefault(value, text)
             yield text, value
 
+    def _state(self) -> str:
+        """The argument that takes the state of the network. What each node kept is read where it stands in it."""
+        state, past = self.names.parameter(STATE), self.names.new("past")
+        self.variable |= {each.past: f'{past}["{each.name}"]' for each in self.unit.kept}
+        self.past = past
+        return state
+
     def _device(self) -> str:
-        return f"{self.parameters[0][0]}.device" if self.parameters else self.names.new("device")
+        told = next((name for name, value in self.parameters if not isinstance(value, Past)), None)
+        return f"{told}.device" if told is not None else self.names.new("device")
 
     # Lines -----------------------------------------------------------------------------------------------------------
 
     def lines(self) -> Iterator[str]:
-        arguments = [f"{name}: Tensor" for name, _ in self.parameters] + [f"{self.sizes[size.name]}: int" for size in self.form.passed]
+        arguments = [f"{name}: Tensor{' | None' if isinstance(value, Past) else ''}" for name, value in self.parameters]
+        arguments += [f"{self.sizes[size.name]}: int" for size in self.form.passed]
         arguments += [f"{self.device}: torch.device"] if self.form.wants_device else []
+        arguments += [f"{self.state}: {self.form.state_name} | None = None"] if self.state else []
         yield f"def forward(self{''.join(f', {argument}' for argument in arguments)}) -> {self._returns()}:"
         yield from (f"    # {name}: {self.types.text(value)}" for name, value in self.parameters)
+        if self.state:
+            yield f"    {self.past} = {self.state} or dict.fromkeys({self.form.state_name}.__annotations__)"
         entered = [value for _, value in self.parameters]
         for name, dim in self.form.measured.items():
             yield f"    {self.sizes[name]} = {render(self._measured(dim, entered), _no_input, lambda symbol: self._axis(symbol, entered))}"
@@ -102,7 +117,14 @@ class _Forward:
                 yield from (f"    {line}" for line in self._straight(at))
                 at += 1
             yield from (f"    {line}" for line in self._told_by(at - 1))
-        yield f"    return {self._result()}"
+        if self.state:
+            yield f"    if {self.state} is None:"
+            yield f"        return {self._result()}"
+            yield f"    return {self._result()}, {{"
+            yield from (f'        "{each.name}": {self.variable[each.value]},' for each in self.unit.kept)
+            yield "    }"
+        else:
+            yield f"    return {self._result()}"
 
     def _told(self) -> Iterator[tuple[int, list[tuple[str, Dim, list[Value]]]]]:
         """The sizes that are read off what a step gives: by step, their names, formulas and what those read. They wait for the last tensor they read."""
@@ -124,7 +146,8 @@ class _Forward:
     def _returns(self) -> str:
         count = len(self.unit.outputs)
         if self.unit.part is None:
-            return "Tensor" if count == 1 else "dict[str, Tensor]"
+            outputs = "Tensor" if count == 1 else "dict[str, Tensor]"
+            return f"{outputs} | tuple[{outputs}, {self.form.state_name}]" if self.state else outputs
         return "Tensor" if count == 1 else f"tuple[{', '.join(['Tensor'] * count)}]"
 
     def _result(self) -> str:

@@ -17,7 +17,7 @@ from specbuilder.emit.form import Form, Named, Piece, key
 from specbuilder.emit.nodes import After
 from specbuilder.emit.outline import Unit, title
 from specbuilder.emit.signatures import parameters_of
-from specbuilder.graph.graph import GraphNode, Value
+from specbuilder.graph.graph import GraphNode, Past, Value
 from specbuilder.language.names import MODULE_ATTRIBUTES
 from specbuilder.records import Record
 from specbuilder.shapes import Dim, Poly
@@ -57,7 +57,8 @@ class _Leaves:
             for number, piece in enumerate(pieces):
                 copies = [piece] if self.is_single else [copy[at][number] for copy in self.copies]
                 piece.leaves = [self._leaf(at, piece, position, values) for position, values in enumerate(self._columns(at, piece, copies))]
-        form.wants_device = not form.first.inputs and not form.first.outside and any(map(_asks_device, _codes(form)))
+        arriving = (*(value for _, value in form.first.inputs), *form.first.outside)
+        form.wants_device = all(isinstance(value, Past) for value in arriving) and any(map(_asks_device, _codes(form)))
 
     def _columns(self, at: int, piece: Piece, copies: Sequence[Piece]) -> list[Sequence[Any]]:
         """The values of each leaf, one for each use; those of keywords last."""
@@ -191,7 +192,8 @@ def _nothing(_: Input | Held) -> object:
 
 
 def _shapes(values: Sequence[Any]) -> list[Sequence[Dim]]:
-    return [value.type.shape if value.type is not None else () for value in values]
+    # What a state holds tells nothing: it may not be there.
+    return [value.type.shape if value.type is not None and not isinstance(value, Past) else () for value in values]
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Iterable
 
 from specbuilder.graph.graph import Value
+from specbuilder.language.names import READ_BY_FORWARD
 
-_NEEDED = {"self", "torch", "nn", "math", "range", "getattr", *keyword.kwlist}
-"""What the lines of a function read themselves."""
+_NEEDED = {*READ_BY_FORWARD, *keyword.kwlist}
 _TAKEN = {*_NEEDED, *dir(builtins)}
 _RUNNING = ("x", "h", "y", "z")
 _SPARE = "hidden_state"

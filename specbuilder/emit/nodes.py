@@ -52,7 +52,7 @@ def use(node: GraphNode) -> Expression | None:
     if not isinstance(node.source, Module):
         return node.source
     if any(source_of(tie).is_transposed for tie in node.ties.values()):
-        return _with_transposed(node, node.source.constructor)
+        return _with_transposed(node)
     if node.source.call is not None:
         return node.source.call
     return _OF_ONE if len(node.inputs) == 1 else call(ITSELF, *(Input(port) for port, arrival in enumerate(node.inputs) if arrival is not None))
@@ -61,25 +61,18 @@ def use(node: GraphNode) -> Expression | None:
 _OF_ONE = call(ITSELF, Input())
 
 
-CAN_TRANSPOSE = ("linear", "embedding")
-"""The kinds that can compute with another node's weight, transposed."""
-
-_OF_EMBEDDING = ("padding_idx", "max_norm", "norm_type", "scale_grad_by_freq", "sparse")
-
-
-def _with_transposed(node: GraphNode, made: Call) -> Expression:
-    if node.kind.kind not in CAN_TRANSPOSE or "weight" not in node.ties:
-        raise InternalError("emit", f"`{node.kind.kind}` cannot compute with a transposed weight", node.name)
-    weight: Any = source_of(node.ties["weight"])
-    if node.kind.kind == "embedding":
-        return Call("F.embedding", (Input(), weight), tuple(pair for pair in made.kwargs if pair[0] in _OF_EMBEDDING))
-    bias: Any = (Held(node.path, "bias"),) if "bias" in node.parameters else ()
-    return Call("F.linear", (Input(), weight, *bias))
+def _with_transposed(node: GraphNode) -> Expression:
+    """The kind says how it computes with a tensor that it does not hold; the walk has asked it already."""
+    held: dict[str, Any] = {tensor: Held(node.path, tensor) for tensor in node.parameters}  # a name of the emitter's, which no kind looks into
+    transposed = [tensor for tensor, tie in node.ties.items() if source_of(tie).is_transposed]
+    held |= {tensor: source_of(node.ties[tensor]) for tensor in transposed}
+    found = node.kind.with_transposed(transposed[0], held) if len(transposed) == 1 else None
+    if found is None:
+        raise InternalError("emit", f"`{node.kind.kind}` cannot compute with a transposed {transposed[0]}", node.name)
+    return found
 
 
 def source_of(tie: Tie) -> Held:
-    """The tensor behind a tie; where that one is transposed itself, the one behind it."""
-    is_transposed = tie.is_transposed
-    while (further := tie.node.ties.get(tie.tensor)) is not None and further.is_transposed:
-        tie, is_transposed = further, is_transposed != further.is_transposed
-    return Held(tie.node.path, tie.tensor, is_transposed)
+    """The tensor behind a tie."""
+    source = tie.source
+    return Held(source.node.path, source.tensor, source.is_transposed)

@@ -17,7 +17,9 @@ def emit_objective(plan: Plan, graph: TypedGraph, version: str) -> str:
     """The source of `objective(model, <inputs>, target) -> (loss, output)`."""
     source = plan.loss.source(*plan.loss_types)
     assert not isinstance(source, (Module, Attribute))
-    inputs = list(graph.input_types)
+    brought = pasted([plan.loss])
+    taken = {"model", "target", *brought.names}
+    inputs = [f"{name}_" if name in taken else name for name in graph.input_types]
     said = f"model({', '.join(inputs)})"
     if len(graph.outputs) > 1:
         said += f'["{plan.output}"]'
@@ -30,7 +32,6 @@ def emit_objective(plan: Plan, graph: TypedGraph, version: str) -> str:
                     return f"{port}.shape[{axis}]"
         raise InternalError("emit", f"nothing that the loss reads tells the size {symbol}")
 
-    brought = pasted([plan.loss])
     loss = render(source, lambda reference: ports[reference.port], size)
     lines = [
         comment(f"Emitted by specbuilder {version}: what training minimises."),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from specbuilder.catalogue.contract import Attribute, Input, Module
 from specbuilder.diagnostics import InternalError
 from specbuilder.emit.nodes import source_of
-from specbuilder.graph.graph import Arrival, GraphNode, Item, Part, Path, TypedGraph, Value
+from specbuilder.graph.graph import Arrival, GraphNode, Item, Kept, Part, Past, Path, TypedGraph, Value
 
 MOST_NESTED = 40
 """Classes within classes: each level takes Python about five frames of a call."""
@@ -54,6 +54,8 @@ class Unit:
     """What its nodes read that is neither an input nor made within, in order of first use."""
     titles: dict[Value, str] = field(default_factory=dict)
     """Names of values after the named lists that they leave."""
+    kept: tuple[Kept, ...] = ()
+    """Of the whole network: the state that it takes and leaves. What units within it keep stands among what they read from outside and leave."""
     height: int = 0
     """How many units are nested in it, one in the other."""
 
@@ -62,23 +64,24 @@ class Unit:
         return self.part.arguments if self.part is not None else {}
 
 
-def outline(graph: TypedGraph) -> Unit:
-    """The unit of the whole network."""
-    return _Outline(graph).top()
+def outline(graph: TypedGraph, kept: tuple[Kept, ...] = ()) -> Unit:
+    """The unit of the whole network; `kept` is its state, where the graph is that of a call with one."""
+    return _Outline(graph, kept).top()
 
 
 class _Outline:
-    def __init__(self, graph: TypedGraph) -> None:
-        self.graph = graph
+    def __init__(self, graph: TypedGraph, kept: tuple[Kept, ...]) -> None:
+        self.graph, self.kept = graph, kept
+        self.kept_values = {each.value for each in kept}
         self.first_parts: dict[Path, Part] = {}
         self.known: dict[Part, Unit | None] = {}
 
     def top(self) -> Unit:
         inputs = tuple((str(value.path[0]), value) for value in self.graph.inputs)
-        unit = Unit((), None, inputs, tuple(self.graph.outputs.items()))
+        unit = Unit((), None, inputs, tuple(self.graph.outputs.items()), kept=self.kept)
         self._fill(unit, self.graph.items, depth=0)
-        if unit.outside:
-            raise InternalError("emit", f"nothing makes the value that is read as `{unit.outside[0].name}`")
+        if strange := [value for value in unit.outside if not isinstance(value, Past)]:
+            raise InternalError("emit", f"nothing makes the value that is read as `{strange[0].name}`")
         return unit
 
     def _fill(self, unit: Unit, items: tuple[Item, ...], depth: int) -> None:
@@ -98,7 +101,18 @@ class _Outline:
             if _is_named(item) and not item.is_copy and isinstance(value, Value) and not (waiting and _is_sum_of(item, waiting[-1])):
                 unit.titles.setdefault(value, title(item.path))
             waiting += reversed(item.items)
+        if self.kept and unit.part is not None:
+            unit.outputs = (*unit.outputs, *self._kept_in(unit))
         steps.read(value for _, value in unit.outputs)
+
+    def _kept_in(self, unit: Unit) -> Iterator[tuple[str, Value]]:
+        """What nodes of a unit keep leaves it too, to be handed outwards; it arrives as whatever is read from outside does."""
+        leaving = {value for _, value in unit.outputs}
+        for step in unit.steps:
+            for value in step.outputs:
+                if value in self.kept_values and value not in leaving:
+                    leaving.add(value)
+                    yield "_".join(map(str, (*value.path[len(unit.path) :], *([value.port] if value.port else [])))), value
 
     def _unit(self, part: Part, depth: int, following: list[Item]) -> Unit | None:
         """The unit of a part; None where it is written inline. The sum of a repeated residual follows its list and belongs to it."""

@@ -6,6 +6,9 @@ import re
 from collections.abc import Iterable
 
 from specbuilder.catalogue.contract import Node
+from specbuilder.diagnostics import Diagnostics
+from specbuilder.graph.graph import TypedGraph
+from specbuilder.language.tree import InputTree
 from specbuilder.records import Record
 
 _DEFINED = re.compile(r"^(?:class|def|async def)\s+(\w+)|^(\w+)\s*(?::[^=\n]+)?=", re.MULTILINE)
@@ -24,6 +27,17 @@ class Pasted(Record):
         """What no class and no variable of the file may be called."""
         bound = (line.rpartition(" as ")[2] if " as " in line else line.rpartition("import ")[2].partition(".")[0] for line in self.imports)
         return frozenset((*bound, *(first or second for text in self.texts for first, second in _DEFINED.findall(text))))
+
+
+def check_inputs(inputs: Iterable[InputTree], graph: TypedGraph, diagnostics: Diagnostics) -> None:
+    """Refuses inputs of the model that are called like something that a kind brings along: as arguments of `forward` they would hide it."""
+    kinds = dict.fromkeys(node.kind for node in graph.nodes if node.kind.helpers)
+    for written in inputs:
+        kind = next((kind.kind for kind in kinds if written.name in pasted((kind,)).names), None)
+        if kind is not None:
+            message = f"`{written.name}` cannot be the name of an input: `{kind}` brings something of that name into the emitted file, and `forward` reads it"
+            help = f"choose another, such as `{written.name}_1`; an input is an argument of `forward` by its own name"
+            diagnostics.error("SB0302", message, written.span, help=help)
 
 
 def pasted(kinds: Iterable[Node]) -> Pasted:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
-from specbuilder.catalogue.contract import Argument, Call, Code, Index, Infix, Input, Method, Prefix, Slice
+from specbuilder.catalogue.contract import Argument, Call, Code, IfNone, Index, Infix, Input, Method, Prefix, Slice
 from specbuilder.diagnostics import visible
 from specbuilder.shapes import Poly
 
@@ -46,18 +46,15 @@ def _written(argument: Argument | Slice, tensor: Tensors, size: Sizes) -> tuple[
         written, tightness = _written(inner, tensor, size)
         return f"({written})" if tightness < least else written
 
-    def arguments(args: Iterable[Argument], kwargs: Iterable[tuple[str, Argument]]) -> str:
-        return ", ".join([*map(text, args), *(f"{name}={text(value)}" for name, value in kwargs)])
-
     match argument:
         case Input():
             return tensor(argument), _ALONE
         case Code():
             return argument.text, _ALONE
         case Call():
-            return f"{argument.function}({arguments(argument.args, argument.kwargs)})", _ALONE
+            return f"{argument.function}({_arguments(argument, text)})", _ALONE
         case Method():
-            return f"{text(argument.value, _ALONE)}.{argument.name}({arguments(argument.args, argument.kwargs)})", _ALONE
+            return f"{text(argument.value, _ALONE)}.{argument.name}({_arguments(argument, text)})", _ALONE
         case Infix():
             tightness = _TIGHTNESS[argument.operator]
             # To the right stands only what binds tighter: a - (b + c). A power leans to the right, a comparison takes no other one beside it.
@@ -72,6 +69,9 @@ def _written(argument: Argument | Slice, tensor: Tensors, size: Sizes) -> tuple[
         case Slice():
             ends = ["" if end is None else text(end) for end in (argument.start, argument.stop)]
             return ":".join([*ends, *([text(argument.step)] if argument.step is not None else [])]), 0
+        case IfNone():
+            value, absent, present = text(argument.value, _COMPARISON + 1), text(argument.absent, _COMPARISON), text(argument.present)
+            return f"{absent} if {value} is None else {present}", 0
         case Poly():
             spaced = _TIGHT.sub(r" \1 ", str(argument))
             written = _SYMBOL.sub(lambda match: size(match.group()), spaced)
@@ -85,6 +85,10 @@ def _written(argument: Argument | Slice, tensor: Tensors, size: Sizes) -> tuple[
         case _:
             written = repr(argument)
             return written, _SIGN if written.startswith("-") else _ALONE
+
+
+def _arguments(called: Call | Method, text: Callable[[Argument], str]) -> str:
+    return ", ".join([*map(text, called.args), *(f"{name}={text(value)}" for name, value in called.kwargs)])
 
 
 def parts(argument: Argument | Slice) -> Iterator[Argument | Slice]:
@@ -102,6 +106,8 @@ def parts(argument: Argument | Slice) -> Iterator[Argument | Slice]:
             yield from (argument.value, *argument.keys)
         case Slice():
             yield from (argument.start, argument.stop, argument.step)
+        case IfNone():
+            yield from (argument.value, argument.absent, argument.present)
         case tuple():
             yield from argument
 

@@ -66,7 +66,9 @@ def _over_axes(size: Dim, shapes: Shapes) -> Dim | None:
             if isinstance(dim, Poly) and (solved := _solved(dim, _axis(at, axis))) is not None:
                 known.setdefault(solved[0], solved[1])
     found = _translated(size, known)
-    return found if found is not None else _from_sums(size, shapes, known)
+    if found is None:
+        found = _from_sums(size, shapes, known)
+    return found if found is not None else _translated(size, _with_differences(known, shapes))
 
 
 def _parts(monomial: Monomial, known: Mapping[object, Dim]) -> list[Monomial]:
@@ -101,6 +103,20 @@ def _from_sums(size: Dim, shapes: Shapes, known: Mapping[object, Dim]) -> Dim | 
         if translated is not None:
             return axis * translated
     return None
+
+
+def _with_differences(known: Mapping[object, Dim], shapes: Shapes) -> Mapping[object, Dim]:
+    """What is known, and each name that an axis has beside what is known: `P` where one axis is `P + T` and another `T`."""
+    found = dict(known)
+    for at, shape in enumerate(shapes):
+        for axis, dim in enumerate(shape):
+            missing = [(monomial, factor) for monomial, factor in dim.terms if monomial and monomial not in found] if isinstance(dim, Poly) else []
+            if len(missing) != 1 or len(missing[0][0]) != 1 or not isinstance(name := missing[0][0][0], str) or missing[0][1] < 1:
+                continue
+            rest = _translated(dim - missing[0][1] * symbol(name), found)
+            if rest is not None:
+                found[missing[0][0]] = (_axis(at, axis) - rest) // missing[0][1]
+    return found
 
 
 def _divisors(size: Dim) -> set[int]:

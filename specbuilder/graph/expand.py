@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from specbuilder.catalogue import demands, lookup
-from specbuilder.catalogue.contract import Node, Refusal
+from specbuilder.catalogue.contract import Node, Refusal, Stateful
 from specbuilder.catalogue.declared import admits, fields_of
 from specbuilder.catalogue.fields import shown
 from specbuilder.diagnostics import Diagnostics, Related
@@ -25,7 +25,7 @@ from specbuilder.graph.environment import Environment, Names
 from specbuilder.graph.facts import Facts, facts_of
 from specbuilder.graph.findings import Findings
 from specbuilder.graph.formula import Computation, compute
-from specbuilder.graph.graph import Arrival, Path, TypedGraph, Value
+from specbuilder.graph.graph import STATE, Arrival, Path, TypedGraph, Value
 from specbuilder.graph.growing import DEEPEST_NESTING, DEEPEST_RECURSION, MOST_NODES, MOST_WALKED, Growing
 from specbuilder.graph.initialise import initialise
 from specbuilder.graph.leaf import Leaves, unknown
@@ -33,9 +33,11 @@ from specbuilder.graph.operands import FormulaProblems
 from specbuilder.graph.place import Place
 from specbuilder.graph.scope import NAMELESS, Named, Output, Produced, ReferenceProblem, Scope, is_index
 from specbuilder.graph.size import Sizes
+from specbuilder.graph.unread import Unread
 from specbuilder.graph.variables import Variables
 from specbuilder.graph.wire import Wiring, each, first_reference
 from specbuilder.language.blocks import BlockKind
+from specbuilder.language.document import Mapping as MappingNode
 from specbuilder.language.nodes import check_name, with_arguments
 from specbuilder.language.tree import (
     BlockTree,
@@ -52,6 +54,7 @@ from specbuilder.language.tree import (
     SpecTree,
     Use,
 )
+from specbuilder.language.unused import names_in
 from specbuilder.language.uses import PRIMARY, finish
 from specbuilder.language.values import Undefined, part, resolve
 from specbuilder.language.vocabulary import Vocabulary
@@ -71,9 +74,22 @@ def expand(tree: SpecTree, variables: Variables, diagnostics: Diagnostics) -> Ty
         graph = _Walk(tree, variables, diagnostics).graph()
         if diagnostics.errors == before:
             graph = initialise(graph, tree.model.init, variables, variables.names, diagnostics)
+        if diagnostics.errors == before and any(isinstance(node.kind, Stateful) for node in graph.nodes):
+            graph = _with_state(graph, tree, variables, diagnostics)
     finally:
         sys.setrecursionlimit(limit)
     return None if tree.model.is_wrong or diagnostics.errors > before else graph
+
+
+def _with_state(graph: TypedGraph, tree: SpecTree, variables: Variables, diagnostics: Diagnostics) -> TypedGraph:
+    """The graph with that of its call with state."""
+    from specbuilder.graph.stateful import thread
+
+    for written in tree.model.inputs:
+        if written.name == STATE:
+            message = f"a network that keeps a state takes it as `{STATE}`, so no input may be called that"
+            diagnostics.error("SB0304", message, written.span, help="give the input another name")
+    return thread(graph, lambda leaves, found: _Walk(tree, variables, found, leaves).graph(), diagnostics)
 
 
 class Made(Record, identity=True):
@@ -87,14 +103,18 @@ class Made(Record, identity=True):
 class _Walk:
     """The state of one walk: the nodes made so far and where each value came from."""
 
-    def __init__(self, tree: SpecTree, variables: Variables, diagnostics: Diagnostics) -> None:
+    def __init__(
+        self, tree: SpecTree, variables: Variables, diagnostics: Diagnostics, leaves: Callable[[Growing, Diagnostics], Leaves] = Leaves
+    ) -> None:
         self.tree = tree
         self.variables = variables
         self.vocabulary = Vocabulary(tree.blocks)  # type: ignore[arg-type]  # decode puts blocks there
         self.findings = Findings(diagnostics)
+        self.told = diagnostics
         self.growing = Growing()
-        self.leaves = Leaves(self.growing, self.findings)
+        self.leaves = leaves(self.growing, self.findings)
         self.wiring = Wiring(self.findings)
+        self.unread = Unread(self.wiring.used)
         self.sizes = Sizes(tree, variables)
         self.recursion = 0
 
@@ -117,7 +137,7 @@ class _Walk:
         if not nodes or self._may_make(self.sizes.of_list(nodes), self.sizes.heaviest(nodes)):
             self.walk_list(nodes, place)
         outputs = self._outputs(place)
-        self._unused(scope, outputs)
+        self._unused(scope, outputs, present)
         return TypedGraph(
             name=self.tree.name,
             description=self.tree.description,
@@ -236,6 +256,7 @@ class _Walk:
             else:
                 named = Named(tuple(found), span, is_counted, is_list=node.each is not None)
             self._declare(name, named, node, place.scope)
+            place.scope.made.append((node, name, named))
 
     def _may_walk(self, node: NodeTree) -> bool:
         """Whether one more copy may be walked, an absent one too: the end of what no arithmetic saw coming."""
@@ -485,8 +506,11 @@ class _Walk:
             scope.named[each_input.name] = Named((Produced({"": entered[each_input.name]}),), each_input.span)
         inner = Place(lets, scope, path)
         self.growing.open_part()
+        self.unread.begin_block(entered)
         self.walk_list(block.nodes, inner)
         ports = self._block_outputs(block, inner, path)
+        self.unread.end_block(block, entered, ports.values())
+        self.unread.close(scope.made, ports.values(), path, entered.values())
         arguments = {name: value for name, value in params.items() if not isinstance(value, (NodeArgument, NodesArgument))}
         self.growing.close_part(path, block.name, block.span, {**sizes, **lets.known, **arguments}, entered, ports, is_copy=is_copy)
         self.recursion -= 1
@@ -563,6 +587,7 @@ class _Walk:
         self.growing.open_part()
         self.walk_list(body.nodes, inner)
         out = scope.previous.default if scope.previous is not None else entered if entered is not None else Value(path, None)
+        self.unread.close(scope.made, (out,), path, (entered,))
         columns = place.names.own if isinstance(place.names, Environment) else {}
         self.growing.close_part(path, None, body.span, columns, {"input": entered}, {"": out}, is_copy=is_copy)
         return out
@@ -691,17 +716,24 @@ class _Walk:
             found[name] = read.values[0]
         return found
 
-    def _unused(self, scope: Scope, outputs: Mapping[str, Value]) -> None:
-        """Warns of nodes and inputs that nothing reads."""
-        if any(value.type is None for value in outputs.values()) or not outputs:
+    def _unused(self, scope: Scope, outputs: Mapping[str, Value], present: Iterable[Value]) -> None:
+        """Warns of nodes and inputs that nothing reads. After a mistake, whatever is wrong may have been meant to read them."""
+        if self.told.has_errors or not outputs:
             return
         for written in self.tree.model.inputs:
             ports = scope.named[written.name].copies[0].ports
-            if ports and ports[""] not in self.wiring.used:
+            if ports and ports[""] not in self.wiring.used and not self._says_size(ports[""], present):
                 self.findings.warning("SB0307", f"nothing reads the input `{written.name}`", written.span)
-        for node in self.growing.nodes:
-            if not any(value in self.wiring.used for value in node.outputs):
-                self.findings.warning("SB0307", f"nothing reads `{node.name}`, and it is no output", node.span)
+        self.unread.close(scope.made, outputs.values(), (), ())
+        self.unread.warn(self.tree.document, self.findings)
+
+    def _says_size(self, value: Output, present: Iterable[Value]) -> bool:
+        """Whether an input of the model is there for a size that it alone has, and that a node names."""
+        assert isinstance(value, Value)
+        others = {name for other in present if other is not value and other.type is not None for name in other.type.symbols}
+        own = value.type.symbols - others if value.type is not None else set()
+        model = self.tree.document.root.get("model")
+        return bool(own) and isinstance(model, MappingNode) and any(name in own for name in names_in(model.get("nodes")))
 
 
 def _ports_of(cls: type[Node]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ Between `begin` and `end` findings wait, so that a mistake in all copies of a no
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from specbuilder.diagnostics import Diagnostic, Diagnostics, Related, Span
@@ -41,11 +42,13 @@ class Findings(Diagnostics):
         copies = self._waiting.pop()
         if not any(copies):
             return
+        # What one copy tells twice of a place are two mistakes, which only their words tell apart.
+        several = {where for diagnostics in copies for where, count in Counter(map(_where, diagnostics)).items() if count > 1}
         found: dict[tuple[object, ...], dict[int, Diagnostic]] = {}
         for number, diagnostics in enumerate(copies, start=1):
             for diagnostic in diagnostics:
-                span = diagnostic.span
-                found.setdefault((diagnostic.code, span and span.start, span and span.end), {}).setdefault(number, diagnostic)
+                where = _where(diagnostic)
+                found.setdefault((where, diagnostic.message if where in several else ""), {}).setdefault(number, diagnostic)
         for by_copy in found.values():
             self.add(_with_copies(by_copy, len(copies)))
 
@@ -56,6 +59,11 @@ class Findings(Diagnostics):
                 self.add(diagnostic)
             else:
                 self.add(diagnostic.replace(related=(*diagnostic.related, Related(span, f"in `{title}`, used here"))))
+
+
+def _where(diagnostic: Diagnostic) -> tuple[object, ...]:
+    span = diagnostic.span
+    return (diagnostic.code, span and span.source.name, span and span.start, span and span.end)
 
 
 def _with_copies(by_copy: Mapping[int, Diagnostic], count: int) -> Diagnostic:

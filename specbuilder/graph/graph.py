@@ -12,9 +12,12 @@ from types import MappingProxyType
 from specbuilder.catalogue.contract import Buffer, Call, Initializer, Node, Parameter, Source
 from specbuilder.diagnostics import Span
 from specbuilder.records import Record
-from specbuilder.shapes import Requirement, TensorType
+from specbuilder.shapes import Dim, Requirement, TensorType
 
 Path = tuple[str | int, ...]
+
+STATE = "state"
+"""What a model with stateful nodes calls its last argument."""
 
 
 class Value(Record, identity=True):
@@ -30,6 +33,10 @@ class Value(Record, identity=True):
         return f"{dotted}.{self.port}" if self.port else dotted
 
 
+class Past(Value, identity=True):
+    """What a stateful node kept in the call before. Its type is that of a call with state; in a call without, nothing is there."""
+
+
 Arrival = Value | tuple[Value, ...] | None
 """What a port reads: a tensor, a list of them, or nothing (an optional port)."""
 
@@ -40,6 +47,16 @@ class Tie(Record):
     node: GraphNode
     tensor: str
     is_transposed: bool = False
+
+    @property
+    def source(self) -> Tie:
+        """The tie to the tensor behind it: where that one is another's transposed, no module holds it, and it is the other's."""
+        found, tie, is_transposed = self, self, self.is_transposed
+        while (further := tie.node.ties.get(tie.tensor)) is not None:
+            tie, is_transposed = further, is_transposed != further.is_transposed
+            if further.is_transposed:
+                found = Tie(further.node, further.tensor, is_transposed)
+        return found
 
 
 class GraphNode(Record, identity=True):
@@ -148,6 +165,8 @@ class TypedGraph(Record):
     requirements: tuple[Requirement, ...]
     inits: Mapping[str, Call] = MappingProxyType({})
     """How tensors begin that do not begin as torch has it, by state-dict key; `Input()` in the call is the tensor."""
+    threaded: Threaded | None = None
+    """The call with state, of a network in which some node is stateful."""
 
     @property
     def output_types(self) -> dict[str, TensorType]:
@@ -156,3 +175,24 @@ class TypedGraph(Record):
     @property
     def input_types(self) -> dict[str, TensorType]:
         return {str(value.path[0]): value.type for value in self.inputs if value.type is not None}
+
+
+class Kept(Record, identity=True):
+    """One tensor of the state of a network."""
+
+    name: str
+    """Its key in the state: the path of its node, with the port where several leave that, with `:2` for the second call of a node that is shared."""
+    past: Past
+    """As it arrives."""
+    value: Value
+    """As it leaves."""
+
+
+class Threaded(Record, identity=True):
+    """A network once more, typed for a call with state. With no place before, it is the network itself."""
+
+    graph: TypedGraph
+    """Node for node the same. A stateful node reads what it kept behind what arrives at its ports."""
+    kept: tuple[Kept, ...]
+    before: Mapping[str, Dim]
+    """The sizes that count places of earlier calls, by name, with the size that counts those of this call."""

@@ -12,10 +12,9 @@ from specbuilder.diagnostics import Span
 from specbuilder.graph.chain import Chain
 from specbuilder.graph.graph import Arrival, GraphNode, Item, Part, Path
 from specbuilder.graph.scope import Output
+from specbuilder.language.settings import MOST_NODES
 from specbuilder.shapes import Requirement
 
-MOST_NODES = 100_000
-"""Copies included. A larger graph is refused by arithmetic, before it is made."""
 MOST_WALKED = 4 * MOST_NODES
 """Copies of whatever stands in a list, those that turn out absent or empty among them."""
 DEEPEST_RECURSION = 64

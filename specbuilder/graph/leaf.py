@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from specbuilder.catalogue.contract import Attribute, Gathered, Node, Refusal
+from specbuilder.catalogue.contract import Attribute, Gathered, Input, Node, Refusal
 from specbuilder.diagnostics import Diagnostics, InternalError, Span, did_you_mean
 from specbuilder.graph.freezing import frozen_tensors
 from specbuilder.graph.graph import Arrival, GraphNode, Path, Tie, Value
@@ -34,7 +34,7 @@ class Leaves:
 
     def grow(self, node: NodeTree, kind: Node, arrivals: tuple[Arrival, ...], path: Path, place: Place) -> Produced:
         """The node of one copy."""
-        types = tuple(_type(arrival) for arrival in arrivals)
+        types = tuple(type_of(arrival) for arrival in arrivals)
         if any(value.type is None for arrival in arrivals for value in each(arrival)):
             return unknown(path, type(kind).outputs)
         try:
@@ -126,7 +126,7 @@ class Leaves:
                 self.diagnostics.error("SB0303", f"`{node.title}` has no parameter `{tensor}`", reference.span, help=help)
                 return None
             tie = self._tie(made, tensor, reference, place)
-            if tie is None:
+            if tie is None or not self._may_tie(made, tensor, tie, reference):
                 return None
             found[tensor] = tie
         return found
@@ -154,6 +154,16 @@ class Leaves:
         self.diagnostics.error("SB0406", message, reference.span)
         return None
 
+    def _may_tie(self, made: GraphNode, tensor: str, tie: Tie, reference: Reference) -> bool:
+        """Whether the kind can compute with the tensor: one that is another's transposed is held by no module."""
+        if not tie.source.is_transposed or made.kind.with_transposed(tensor, dict.fromkeys(made.parameters, Input())) is not None:
+            return True
+        mine, theirs = (list(node.parameters[name].shape) for node, name in ((made, tensor), (tie.source.node, tie.source.tensor)))
+        source = tie.source.node.key(tie.source.tensor)
+        message = f"`{tensor}` of `{made.kind.kind}` cannot be the transpose of another tensor, but it is {mine} and `{source}` is {theirs}"
+        self.diagnostics.error("SB0406", message, reference.span, help=f"tie it to a tensor that is {mine} as it stands")
+        return False
+
     def _nearest(self, path: Path, prefix: Path) -> GraphNode | None:
         """The node of this path, seen from the list it is named in, or from one around it."""
         for length in range(len(prefix), -1, -1):
@@ -173,7 +183,8 @@ def needs_size(values: Mapping[str, Any]) -> tuple[str, Poly] | None:
     return next(((name, value) for name, value in values.items() if isinstance(value, Poly)), None)
 
 
-def _type(arrival: Arrival) -> Any:
+def type_of(arrival: Arrival) -> Any:
+    """The type that arrives at a port, as the rules of a kind take it."""
     if arrival is None:
         return None
     if isinstance(arrival, Value):

@@ -18,6 +18,8 @@ from specbuilder.shapes import DimError, parse_type
 BROKEN = "SB0604"
 """The code of a promise that does not hold: exit 6 when nothing else is wrong."""
 
+_DROP = "correct it, or leave all promises out with `--set 'expect={}'`"
+
 
 def check_promises(tree: SpecTree, graph: TypedGraph, report: Report, variables: Variables, diagnostics: Diagnostics) -> None:
     """Reports each promise that is broken, and each that cannot be one."""
@@ -35,7 +37,7 @@ def check_promises(tree: SpecTree, graph: TypedGraph, report: Report, variables:
             continue
         elif value != (found := getattr(report, name)):
             said = f"{found:,}" if isinstance(found, int) else str(found)
-            diagnostics.error(BROKEN, f"`expect` says {value:,} {name}, but the network has {said}", entry.span)
+            diagnostics.error(BROKEN, f"`expect` says {value:,} {name}, but the network has {said}", entry.span, help=_DROP)
 
 
 def check_forms(tree: SpecTree, variables: Variables, diagnostics: Diagnostics) -> None:
@@ -87,7 +89,7 @@ def _outputs(entry: Entry, value: Any, graph: TypedGraph, diagnostics: Diagnosti
         wanted = parse_type(str(text))
         if wanted != types[name]:
             span = span_at(entry.node, (name,))
-            diagnostics.error(BROKEN, f"`expect` says `{name}` is {wanted}, but it is {types[name]}", span)
+            diagnostics.error(BROKEN, f"`expect` says `{name}` is {wanted}, but it is {types[name]}", span, help=_DROP)
 
 
 def _bounds(tree: SpecTree, name: str, entry: Entry, value: Any, diagnostics: Diagnostics) -> None:

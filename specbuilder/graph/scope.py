@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 from specbuilder.diagnostics import Span, did_you_mean
 from specbuilder.graph.graph import Value
+from specbuilder.language.tree import NodeTree
 from specbuilder.records import Record
 
 Output = Value | tuple[Value, ...]
@@ -80,6 +81,8 @@ class Scope:
     is_told: bool = False
     """Whether it has been said that nothing enters here though something should."""
     named: dict[str, Named] = field(default_factory=dict)
+    made: list[tuple[NodeTree, str, Named]] = field(default_factory=list)
+    """The nodes of the list by name, in the order of the text."""
     previous: Produced | None = None
     later: Mapping[str, Span] = field(default_factory=dict)
     """Explicit names of the whole list, to tell "later" from "nowhere"."""

@@ -22,6 +22,7 @@ from specbuilder.language.inits import decode_init_rules
 from specbuilder.language.nodes import check_name, decode_nodes, decode_outputs
 from specbuilder.language.settings import (
     MODEL_KEYS,
+    MOST_NODES,
     PLANNED,
     SPEC_KEYS,
     TRAIN_KINDS,
@@ -53,10 +54,40 @@ if TYPE_CHECKING:
 Keys = Mapping[str, tuple[Scalar, Node]]
 
 
+_LISTS = ("sequence", "residual")
+
+
+def _count(root: Node) -> int:
+    """How many nodes are written out, those in blocks and in lists within one another too; counted before any is decoded, which costs far more."""
+    count, waiting = 0, [root]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, SequenceNode):
+            waiting += [item for item in node.items if not isinstance(item, Scalar)]
+        elif isinstance(node, MappingNode):
+            for key, value in node.entries:
+                lists = [inner for _, inner in value.entries] if key.value == "branches" and isinstance(value, MappingNode) else [value]
+                if key.value in ("nodes", "branches", *_LISTS):
+                    count += sum(not _is_list(item) for each in lists if isinstance(each, SequenceNode) for item in each.items)
+                if not isinstance(value, Scalar):
+                    waiting.append(value)
+    return count
+
+
+def _is_list(item: Node) -> bool:
+    """Whether an entry holds nodes and is none itself."""
+    return isinstance(item, MappingNode) and any(key.value in ("branches", *_LISTS) for key, _ in item.entries)
+
+
 def decode(document: Document, diagnostics: Diagnostics) -> SpecTree | None:
     """The tree, or None where not even a model can be found."""
     keys = _section("spec", document.root, SPEC_KEYS, diagnostics, owner="a spec")
     assert keys is not None
+    if document.source.text.count(",") >= MOST_NODES and (count := _count(document.root)) > MOST_NODES:
+        help = "use `repeat` and `blocks` for what comes many times"
+        message = f"{count:,} nodes are written out, but a spec has at most {MOST_NODES:,}"
+        diagnostics.error("SB0601", message, keys["model"][0].span if "model" in keys else _top(document), help=help)
+        return None
     _version(keys, document, diagnostics)
     name = _text(keys, "name", diagnostics)
     if "name" not in keys:
@@ -229,7 +260,7 @@ def _inputs(node: Node, diagnostics: Diagnostics) -> tuple[InputTree, ...]:
 
 def _input(key: Scalar, node: Node, diagnostics: Diagnostics) -> InputTree:
     name = str(key.value)
-    check_name(name, key.span, diagnostics)
+    check_name(name, key.span, diagnostics, is_input=True)
     if not isinstance(node, MappingNode):
         return InputTree(name, key.span, read_type(placed(key.span, node), diagnostics), node.span)
     keys = _section("input", node, ("type", "when"), diagnostics, owner=f"the input `{name}`")

@@ -16,6 +16,8 @@ from specbuilder.records import Record
 
 OPTION = "--set"
 """What messages call the text of an option: the source of every node that `--set` put into a document."""
+OPTIONS = (OPTION, "--epochs")
+"""All options that put a value into a document."""
 
 
 class Broken:

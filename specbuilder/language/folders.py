@@ -12,6 +12,7 @@ import json
 import os
 import re
 import stat
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,6 +26,7 @@ SOURCES = "sources.json"
 """What a run folder says about the texts that it keeps."""
 
 _KEPT = re.compile(r"included/[^/\\]+\Z")
+_KEPT_KINDS = re.compile(r"kinds/[0-9]+/[^\\]+\.py\Z")
 
 
 class Refused(Exception):
@@ -133,10 +135,54 @@ class Kept:
         file = entry.get("file") if isinstance(entry, Mapping) else None
         if not isinstance(entry, Mapping) or not isinstance(file, str) or not _KEPT.match(file):
             raise Refused("SB0911", f"the run folder keeps no file `{called}`")
-        found = Folder(self._folder / SOURCES).read(file, file)
-        if hashlib.sha256(found.data).hexdigest() != entry.get("sha256"):
-            raise Refused("SB0914", f"`{file}` is not what the run was made of: its SHA-256 differs from the one in {SOURCES}")
-        return found
+        return _as_run(self._folder, file, entry.get("sha256"))
+
+
+def _as_run(folder: Path, file: str, sha256: object) -> FileFound:
+    """A file of a run folder that is still what the run was made of."""
+    found = Folder(folder / SOURCES).read(file, file)
+    # A mark in front of the text is no part of it, as `read` has it.
+    if hashlib.sha256(found.data.removeprefix(BOM_UTF8)).hexdigest() != sha256:
+        raise Refused("SB0914", f"`{file}` is not what the run was made of: its SHA-256 differs from the one in {SOURCES}")
+    return found
+
+
+class Asked(Record):
+    """What a run was asked for, as its folder tells it."""
+
+    file: str
+    """The spec, a file of the folder."""
+    name: str
+    """What the spec was called where it came from."""
+    text: bytes
+    variant: str | None
+    changes: Mapping[str, str]
+    kinds: tuple[str, ...]
+    """The files of own kinds, in the folder."""
+    files: Kept
+
+
+def asked(folder: Path, sources: Mapping[str, Any]) -> Asked:
+    """What `sources.json` says, once every file that it lists is found to be as it was. Raises `Refused` for what differs, `ValueError` for what it cannot
+    have said.
+    """
+    spec, variant, changes, included = sources.get("spec"), sources.get("variant"), sources.get("set"), sources.get("included")
+    kinds = sources.get("kinds", [])
+    if not (isinstance(spec, dict) and spec.get("file") in ("spec.yaml", "spec.json") and isinstance(spec.get("name"), str)):
+        raise ValueError("it names no spec")
+    if not isinstance(variant, str | None) or not isinstance(changes, dict) or not all(isinstance(text, str) for text in changes.values()):
+        raise ValueError("it does not say what was asked for")
+    if not isinstance(included, dict) or not isinstance(kinds, list):
+        raise ValueError("it does not list what it keeps")
+    for entry in kinds:
+        files = entry.get("files") if isinstance(entry, dict) else None
+        if not isinstance(files, dict) or not files or not all(_KEPT_KINDS.match(file) for file in files):
+            raise ValueError("it does not list what it keeps")
+        for file, sha256 in files.items():
+            _as_run(folder, file, sha256)
+    text = _as_run(folder, spec["file"], spec.get("sha256")).data
+    first = tuple(next(iter(entry["files"])) for entry in kinds)
+    return Asked(spec["file"], spec["name"], text, variant, changes, first, Kept(folder, included))
 
 
 def files_of(spec: Path, roots: tuple[Path, ...] = ()) -> Files:

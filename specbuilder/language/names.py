@@ -27,9 +27,16 @@ MODULE_ATTRIBUTES = frozenset(
     """.split()
 )
 
+READ_BY_FORWARD = frozenset(("self", "torch", "nn", "math", "range", "getattr"))
+"""What the lines of an emitted `forward` read themselves. An input of the model is an argument of it, by its own name, and would hide them."""
 
-def name_problem(name: str, *, is_attribute: bool = True) -> str | None:
-    """Why `name` may not be a name; None when it may. A variable is no attribute of the emitted class, so the names of torch are free for it."""
+
+def name_problem(name: str, *, is_attribute: bool = True, is_input: bool = False) -> str | None:
+    """Why `name` may not be a name; None when it may. A variable is no attribute of the emitted class, so the names of torch are free for it. An input of
+    the model may be given by its name: `model(image=...)`.
+    """
+    if is_input and name in READ_BY_FORWARD:
+        return f"the emitted `forward` reads `{name}` itself, and an input is an argument of it by its own name"
     if not _NAME.match(name):
         return "a name is made of lower-case letters, digits and `_`, and begins with no digit"
     if len(name) > 100:
@@ -51,9 +58,9 @@ def name_problem(name: str, *, is_attribute: bool = True) -> str | None:
     return None
 
 
-def repaired(name: str) -> str:
+def repaired(name: str, *, is_input: bool = False) -> str:
     """A legal name near `name`, for the help text."""
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
     plain = re.sub(r"[^a-z0-9_]+", "_", snake).strip("_") or "node"
     plain = f"n{plain}" if plain[0].isdigit() else plain
-    return plain if name_problem(plain) is None else f"{plain}_1"
+    return plain if name_problem(plain, is_input=is_input) is None else f"{plain}_1"

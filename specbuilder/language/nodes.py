@@ -88,11 +88,12 @@ def _node(item: Node, vocabulary: Vocabulary, diagnostics: Diagnostics) -> NodeT
     )
 
 
-def check_name(name: str, span: Span, diagnostics: Diagnostics, *, is_attribute: bool = True) -> bool:
+def check_name(name: str, span: Span, diagnostics: Diagnostics, *, is_attribute: bool = True, is_input: bool = False) -> bool:
     """Whether `name` may be one; reported when not."""
-    problem = name_problem(name, is_attribute=is_attribute)
+    problem = name_problem(name, is_attribute=is_attribute, is_input=is_input)
     if problem is not None:
-        diagnostics.error("SB0302", f"`{name}` cannot be a name: {problem}", span, help=f"choose another, such as `{repaired(name)}`")
+        help = f"choose another, such as `{repaired(name, is_input=is_input)}`"
+        diagnostics.error("SB0302", f"`{name}` cannot be a name: {problem}", span, help=help)
     return problem is None
 
 

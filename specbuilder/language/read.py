@@ -36,6 +36,9 @@ SIZE_AT_MOST = 4 * 2**20
 PARTS_AT_MOST = 50_000
 """Lines and commas of a YAML text: what its parser can read in seconds."""
 
+JSON_PARTS_AT_MOST = 200_000
+"""Commas of a JSON text. Reading is quicker than for YAML; what is read is kept with its places, and would take hundreds of megabytes."""
+
 LINE_AT_MOST = 65_536
 """Characters of one line of YAML."""
 
@@ -137,6 +140,9 @@ def _too_large(name: str, how: str, diagnostics: Diagnostics) -> None:
 
 def _root(source: Source, diagnostics: Diagnostics) -> Node | None:
     if source.name.lower().endswith(".json"):
+        if (parts := source.text.count(",")) > JSON_PARTS_AT_MOST:
+            _too_large(source.name, f"{parts} entries of JSON, more than {JSON_PARTS_AT_MOST}", diagnostics)
+            return None
         from specbuilder.language.read_json import read_json
 
         root = read_json(source, diagnostics)

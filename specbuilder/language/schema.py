@@ -213,6 +213,7 @@ def _train() -> Schema:
         "loss": "What is made small.",
         "optimizer": "The update rule.",
         "schedule": "How the learning rate changes over the run; omitted, it does not.",
+        "average": "Weights that follow those which are trained, and are evaluated and kept in their place.",
         "metrics": "Figures of merit of each evaluation.",
     }
     kinds = {name: {**_one_or_many(family, only_one=name != "metrics"), **_documented(words[name])} for name, family in TRAIN_KINDS.items()}

@@ -17,7 +17,7 @@ from specbuilder.language.document import Mapping as MappingNode
 from specbuilder.language.document import Node, Scalar
 from specbuilder.language.settings import STRUCTURAL
 from specbuilder.language.tree import Deferred, Entry, NodeArgument, NodesArgument, Use
-from specbuilder.language.values import entry, node_at, read, text_at, without_quotes
+from specbuilder.language.values import entry, key_at, node_at, read, text_at, without_quotes
 from specbuilder.language.vocabulary import CATALOGUE, CONSTRUCTS, Vocabulary
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ _NOUNS: Mapping[Family, str] = {
     "loss": "loss",
     "optimizer": "optimizer",
     "schedule": "schedule",
+    "average": "average",
     "dataset": "dataset",
     "transform": "transform",
     "metric": "metric",
@@ -40,6 +41,7 @@ _SAMPLES: Mapping[Family, str] = {
     "loss": "cross_entropy",
     "optimizer": "adam: {lr: 1e-3}",
     "schedule": "cosine",
+    "average": "ema",
     "dataset": "digits",
     "transform": "random_crop: {size: 32, padding: 4}",
     "metric": "accuracy",
@@ -281,6 +283,8 @@ def report_problems(
         if help is None and problem.wants_number and node is not None:
             help = without_quotes(node)
         span = owner if written is None or node is None else written.key if problem.code == "SB0201" else node.span
+        if problem.code == "SB0201" and len(problem.location) > 1 and written is not None:
+            span = key_at(node_at(written.node, problem.location[1:-1]), str(problem.location[-1]))
         if problem.part is not None and written is not None and not written.is_deferred:
             span = text_at(written.node, problem.location[1:], *problem.part)
         diagnostics.error(problem.code, problem.message, span, help=help)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from specbuilder.catalogue.contract import DataFacts, Dataset, Feature, Kind, Loss, Metric, Optimizer, Refusal, Schedule, Transform
+from specbuilder.catalogue.contract import Average, DataFacts, Dataset, Feature, Kind, Loss, Metric, Optimizer, Refusal, Schedule, Transform
 from specbuilder.catalogue.declared import fields_of
 from specbuilder.catalogue.fields import check
 from specbuilder.catalogue.schedules.curves import Constant
@@ -19,16 +19,29 @@ from specbuilder.graph.count import batch_symbol
 from specbuilder.graph.graph import TypedGraph
 from specbuilder.graph.promises import check_forms
 from specbuilder.graph.variables import Variables
-from specbuilder.language.document import OPTION
-from specbuilder.language.settings import TRANSFORM_LISTS, DataSettings, Settings, Statistics, TrainSettings
+from specbuilder.language.document import OPTIONS
+from specbuilder.language.settings import TRAIN_KINDS, TRANSFORM_LISTS, DataSettings, Settings, Statistics, TrainSettings
 from specbuilder.language.tree import DataTree, Entry, SpecTree, TrainTree, Use
 from specbuilder.language.uses import finish, report_problems
 from specbuilder.language.values import Undefined, key_at, resolve, span_at, text_at
 from specbuilder.plan.binding import bind_names, match
-from specbuilder.plan.durations import in_steps, parse_duration
+from specbuilder.plan.control import (
+    ControlProblem,
+    average_steps,
+    check_early_stopping,
+    checkpoint_of,
+    duration_problems,
+    early_stopping_of,
+    evaluated_part,
+    feeding_problems,
+    micro_batch_of,
+    monitor_of,
+    monitor_remarks,
+)
+from specbuilder.plan.durations import DurationProblem, in_steps, parse_duration
 from specbuilder.plan.limits import limits
-from specbuilder.plan.plan import STREAMS, Length, Origin, Pipeline, Plan, Seeds, span_of
-from specbuilder.plan.schedule import DurationProblem, check_durations, schedule_steps
+from specbuilder.plan.plan import STREAMS, CheckpointPlan, EarlyStopping, Length, Monitor, Origin, Pipeline, Plan, Seeds, span_of
+from specbuilder.plan.schedule import check_durations, schedule_steps
 from specbuilder.plan.splits import SplitProblem, split_counts
 from specbuilder.shapes import Dim, DimError, Poly, TensorType, equal, is_floating, parse_type, substitute
 
@@ -47,6 +60,7 @@ def make_plan(
 def check_settings(tree: SpecTree, variables: Variables, diagnostics: Diagnostics) -> None:
     """What can be said of everything beside the model when the model is wrong: values are checked, nothing is bound."""
     uses: list[Use] = []
+    average: Average | None = None
     if tree.data is not None:
         uses += [*([tree.data.dataset] if tree.data.dataset else []), *(use for listed in tree.data.transforms.values() for use in listed)]
     if tree.train is not None:
@@ -57,12 +71,16 @@ def check_settings(tree: SpecTree, variables: Variables, diagnostics: Diagnostic
             _durations_are_right(kind, use, diagnostics)
         if isinstance(kind, Optimizer):
             _fields_agree(kind, use, diagnostics)
+        average = kind if isinstance(kind, Average) else average
     if tree.data is not None:
-        _settings(DataSettings, tree.data.settings, "data", tree.data.span, variables, diagnostics)
+        data = _settings(DataSettings, tree.data.settings, "data", tree.data.span, variables, diagnostics)
+        if data is not None:
+            _feeding_is_right(data, tree.data, diagnostics)
     if tree.train is not None:
         train = _settings(TrainSettings, tree.train.settings, "train", tree.train.span, variables, diagnostics)
         if train is not None:
             _evaluate_is_right(train, tree.train, diagnostics)
+            _control_is_right(train, average, tree.train, diagnostics)
             _seeds(train, tree.train, diagnostics)
     check_forms(tree, variables, diagnostics)
     variables.check_all()
@@ -113,6 +131,31 @@ def _evaluate_is_right(train: TrainSettings, tree: TrainTree, diagnostics: Diagn
     return False
 
 
+def _feeding_is_right(data: DataSettings, tree: DataTree, diagnostics: Diagnostics) -> bool:
+    """Whether batches can be fed and divided as written."""
+    problems = list(feeding_problems(data))
+    for problem in problems:
+        diagnostics.error(problem.code, problem.message, tree.settings[problem.path[0]].span, help=problem.help)
+    return not problems
+
+
+def _control_is_right(train: TrainSettings, average: Average | None, tree: TrainTree, diagnostics: Diagnostics) -> bool:
+    """Whether the durations beside the schedule are any."""
+    problems = list(duration_problems(train, average))
+    for problem in problems:
+        diagnostics.error(problem.code, problem.message, _place(problem, tree), help=problem.help)
+    return not problems
+
+
+def _place(problem: ControlProblem, tree: TrainTree) -> Span:
+    """Where the keys of `train` that are to blame are written; the section itself where none is."""
+    key, *inner = problem.path or ("",)
+    if (used := tree.uses.get(key)) and used:
+        entry = used[0].fields.get(inner[0]) if inner else None
+        return entry.span if entry is not None else used[0].span
+    return span_at(tree.settings[key].node, tuple(inner)) if key in tree.settings else tree.span
+
+
 def _durations_are_right(schedule: Schedule, use: Use | None, diagnostics: Diagnostics) -> bool:
     """A duration that is none can be told before the length of the run is known."""
     try:
@@ -138,7 +181,7 @@ def _fields_agree(optimizer: Optimizer, use: Use | None, diagnostics: Diagnostic
 def _origin(written: Span | None) -> Origin:
     if written is None:
         return "default"
-    return "command line" if written.source.name == OPTION else "spec"
+    return "command line" if written.source.name in OPTIONS else "spec"
 
 
 def _report_duration(problem: DurationProblem, use: Use | None, diagnostics: Diagnostics) -> None:
@@ -176,16 +219,23 @@ class _Maker:
         if optimizer is not None and not _fields_agree(optimizer, self._lone("optimizer"), self.diagnostics):
             optimizer = None
         schedule = self._one(self._lone("schedule"), Schedule) if "schedule" in self.train.uses else Constant()
+        average = self._one(self._lone("average"), Average)
         metrics = self._metrics()
         seeds = _seeds(train, self.train, self.diagnostics) if train is not None else None
         timing = train is not None and _evaluate_is_right(train, self.train, self.diagnostics)
+        timing &= train is not None and _control_is_right(train, average, self.train, self.diagnostics)
+        is_fed = data is not None and _feeding_is_right(data, self.data, self.diagnostics)
+        micro_batch = self._micro_batch(data, loss) if data is not None and loss is not None and is_fed else None
         is_trainable = self._is_trainable()
         timing &= schedule is not None and _durations_are_right(schedule, self._lone("schedule"), self.diagnostics)
         facts = self._facts(data, dataset) if data is not None and (dataset is not None or self.own_data) else None
         if data is None or facts is None:
             return None
         parts = self._parts(data, facts)
-        length = self._length(data, train, parts, schedule) if train is not None and schedule is not None and parts and timing else None
+        length = self._length(data, train, parts, schedule, average) if train is not None and schedule is not None and parts and timing else None
+        control = (
+            self._control(train, data, facts, parts, metrics) if train is not None and parts and timing and None not in metrics.values() else None
+        )
         bound = self._bind(data, facts)
         if bound is None or any(None in listed for listed in transforms.values()):
             return None
@@ -198,6 +248,8 @@ class _Maker:
         types = self._loss_types(loss, facts, target, output, sizes) if loss and target and output else None
         is_judged = types is not None and self._metrics_fit(metrics, types)
         if train is None or seeds is None or optimizer is None or schedule is None or loss is None or length is None or sizes is None:
+            return None
+        if control is None or micro_batch is None or (average is None and "average" in self.train.uses):
             return None
         if target is None or output is None or types is None or not (is_judged and is_usable and is_trainable):
             return None
@@ -215,6 +267,11 @@ class _Maker:
             loss_types=types,
             optimizer=optimizer,
             schedule=schedule,
+            average=average,
+            micro_batch_size=micro_batch,
+            monitor=control[0],
+            early_stopping=control[1],
+            checkpoint=control[2],
             metrics=metrics,  # type: ignore[arg-type]  # None was refused above
             seeds=seeds,
             sizes={name: dim for name, dim in sizes.items() if isinstance(dim, int)},
@@ -252,7 +309,7 @@ class _Maker:
             written |= {f"{section}.{name}": entry.span for name, entry in settings.items()}
             written |= {f"{section}.{name}": used[0].span if used else self.train.span for name, used in uses.items()}
         every = [f"data.{name}" for name in (*fields_of(DataSettings), *TRANSFORM_LISTS)]
-        every += [f"train.{name}" for name in (*fields_of(TrainSettings), "loss", "optimizer", "schedule", "metrics")]
+        every += [f"train.{name}" for name in (*fields_of(TrainSettings), *TRAIN_KINDS)]
         return {path: _origin(written.get(path)) for path in every}
 
     def _is_trainable(self) -> bool:
@@ -535,7 +592,9 @@ class _Maker:
             self.diagnostics.error("SB0708", problem.message, span, help=problem.help)
             return None
 
-    def _length(self, data: DataSettings, train: TrainSettings, parts: Mapping[str, int], schedule: Schedule) -> Length | None:
+    def _length(
+        self, data: DataSettings, train: TrainSettings, parts: Mapping[str, int], schedule: Schedule, average: Average | None
+    ) -> Length | None:
         span, last_batch = span_of(train, data, parts["train"])
         if span.steps_per_epoch == 0:
             message = f"a batch of {data.batch_size} never fills from {parts['train']} samples, and `drop_last` leaves out what is not full"
@@ -549,6 +608,11 @@ class _Maker:
         except DurationProblem as problem:
             _report_duration(problem, self._lone("schedule"), self.diagnostics)
             return None
+        try:
+            averaging = average_steps(average, span) if average is not None else None
+        except ControlProblem as problem:
+            self._refused(problem)
+            return None
         return Length(
             parts=parts,
             steps=span.steps,
@@ -556,7 +620,45 @@ class _Maker:
             last_batch=last_batch,
             evaluate_every=max(1, in_steps(every, span)) if every else default,
             schedule=steps,
+            average=averaging,
         )
+
+    # What accompanies the steps --------------------------------------------------------------------------------------
+
+    def _refused(self, problem: ControlProblem) -> None:
+        self.diagnostics.error(problem.code, problem.message, _place(problem, self.train), help=problem.help)
+
+    def _micro_batch(self, data: DataSettings, loss: Loss) -> int | None:
+        try:
+            return micro_batch_of(data, loss)
+        except ControlProblem as problem:
+            self.diagnostics.error(problem.code, problem.message, self.data.settings["micro_batch_size"].span, help=problem.help)
+            return None
+
+    def _control(
+        self, train: TrainSettings, data: DataSettings, facts: DataFacts, parts: Mapping[str, int], metrics: Mapping[str, Any]
+    ) -> tuple[Monitor | None, EarlyStopping | None, CheckpointPlan] | None:
+        """Monitor, early stopping and checkpoints."""
+        span, _ = span_of(train, data, parts["train"])
+        try:
+            monitor = monitor_of(train.monitor, metrics, evaluated_part(parts))
+            early_stopping = early_stopping_of(train.early_stopping, span)
+            check_early_stopping(early_stopping, monitor)
+            checkpoint = checkpoint_of(train, span, monitor)
+        except ControlProblem as problem:
+            self._refused(problem)
+            return None
+        if monitor is not None:
+            is_used = early_stopping is not None or checkpoint.best
+            for remark in monitor_remarks(train.monitor, monitor, metrics, is_used=is_used):
+                place = _place(remark, self.train) if remark.path else self._monitoring()
+                self.diagnostics.warning(remark.code, remark.message, place, help=remark.help)
+        return monitor, early_stopping, checkpoint
+
+    def _monitoring(self) -> Span:
+        """Where the spec asks for something that goes by the monitor."""
+        written = next(self.train.settings[key] for key in ("monitor", "early_stopping", "checkpoint") if key in self.train.settings)
+        return written.key
 
     def _batches_work(self, data: DataSettings, facts: DataFacts, length: Length, sizes: Mapping[str, Dim]) -> bool:
         """Whether the model takes batches of all sizes that there will be. Batch norm cannot train on one sample, with one value for each channel."""
@@ -566,6 +668,8 @@ class _Maker:
         for part, count in length.parts.items():
             size = facts.batch_sizes.get(part, data.batch_size)
             is_whole = part == "train" and data.drop_last
+            if part == "train" and not self._passes_work(data, count, size, batch, sizes):
+                return False
             for rows in {min(size, count), size if is_whole else count % size or size}:
                 problem = self._problem_with(rows, batch, sizes, is_training=part == "train")
                 if problem is not None:
@@ -575,6 +679,21 @@ class _Maker:
                         help = "write `drop_last: true`, or take another `batch_size`"
                     self.diagnostics.error("SB0710", message, self.data.settings["batch_size"].span, help=help)
                     return False
+        return True
+
+    def _passes_work(self, data: DataSettings, count: int, size: int, batch: str, sizes: Mapping[str, Dim]) -> bool:
+        """Whether the model trains on the passes that batches are divided into: what is left over of a batch is a smaller one."""
+        micro = data.micro_batch_size
+        if micro == "auto" or micro >= size:
+            return True
+        left = 0 if data.drop_last else count % size % micro
+        for rows in (micro, left):
+            problem = self._problem_with(rows, batch, sizes, is_training=True) if 0 < rows <= count else None
+            if problem is not None:
+                which = "every pass" if rows == micro else f"the last pass of an epoch, {_samples(count)} in batches of {size} and passes of {micro},"
+                help = "take a larger `micro_batch_size`" if rows == micro else "write `drop_last: true`, or take another `micro_batch_size`"
+                self.diagnostics.error("SB0710", f"{which} has {_samples(rows)}: {problem}", self.data.settings["micro_batch_size"].span, help=help)
+                return False
         return True
 
     def _problem_with(self, rows: int, batch: str, sizes: Mapping[str, Dim], *, is_training: bool) -> str | None:

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from math import ceil
 from typing import Any, Literal
 
-from specbuilder.catalogue.contract import DataFacts, Dataset, Kind, Loss, Metric, Optimizer, Schedule, Transform
+from specbuilder.catalogue.contract import Average, DataFacts, Dataset, Kind, Loss, Metric, Optimizer, Schedule, Transform
 from specbuilder.catalogue.declared import Declared, fields_of
-from specbuilder.language.settings import DataSettings, TrainSettings
+from specbuilder.language.settings import CheckpointSettings, DataSettings, TrainSettings
 from specbuilder.plan.durations import Span
 from specbuilder.plan.schedule import Steps
 from specbuilder.records import Record
@@ -45,6 +45,41 @@ class Pipeline(Record):
     inference: tuple[Transform, ...] = ()
 
 
+class Monitor(Record):
+    """The metric that says which weights are best, by its name in `metrics.jsonl`: `validation.accuracy`."""
+
+    name: str
+    mode: Literal["min", "max"]
+
+
+class EarlyStopping(Record):
+    """The run ends after this long without an evaluation that is better by more than `min_delta`."""
+
+    patience: int
+    unit: Literal["evaluations", "steps"]
+    min_delta: float
+
+
+class CheckpointPlan(Record):
+    """When the state is kept. Without `every_steps` and `every_seconds`, at evaluations, as long as it takes at most 1 % of the time."""
+
+    every_steps: int | None
+    every_seconds: float | None
+    keep: int
+    """The latest that are kept."""
+    keep_every: int | None
+    """Steps; checkpoints at their multiples are kept for good."""
+    best: bool
+    """Whether the weights that the monitor calls best are kept, and are the result."""
+
+
+class AverageSteps(Record):
+    """When the average moves: the steps before it begins, and from one update to the next."""
+
+    begin: int
+    every: int
+
+
 class Plan(Record):
     """Everything a run needs to know."""
 
@@ -66,6 +101,14 @@ class Plan(Record):
     """What arrives at the loss."""
     optimizer: Optimizer
     schedule: Schedule
+    average: Average | None
+    """Weights that follow the trained ones and are the result; its steps are in `length`."""
+    micro_batch_size: int
+    """Samples that pass through the network at once; it divides the batch size."""
+    monitor: Monitor | None
+    """None when nothing is evaluated."""
+    early_stopping: EarlyStopping | None
+    checkpoint: CheckpointPlan
     metrics: Mapping[str, Metric]
     """By name, which is the kind where no two are of one kind."""
     seeds: Seeds
@@ -82,10 +125,12 @@ class Plan(Record):
             "data": {
                 "dataset": _kind(self.dataset),
                 **{name: _plain(getattr(self.data, name)) for name in fields_of(DataSettings)},
+                "micro_batch_size": self.micro_batch_size,
                 "parts": dict(self.facts.parts) if self.facts else None,
                 "fingerprint": self.facts.fingerprint if self.facts else None,
                 "is_made_up": self.facts.is_made_up if self.facts else None,
                 "features": {name: str(feature.type) for name, feature in self.facts.features.items()} if self.facts else None,
+                **self._features(),
                 "prepare": [_kind(kind) for kind in self.pipeline.prepare],
                 "augment": [_kind(kind) for kind in self.pipeline.augment],
                 "inference": [_kind(kind) for kind in self.pipeline.inference],
@@ -93,14 +138,37 @@ class Plan(Record):
             "bindings": {"inputs": dict(self.bindings), "output": self.output, "target": self.target, "transformed": self.pipeline.feature},
             "train": {
                 **{name: _plain(getattr(self.train, name)) for name in fields_of(TrainSettings)},
+                "monitor": None if self.monitor is None else {"metric": self.monitor.name, "mode": self.monitor.mode},
+                "checkpoint": _plain(self.train.checkpoint or CheckpointSettings()) | {"best": self.checkpoint.best},
                 "loss": _kind(self.loss),
                 "optimizer": _kind(self.optimizer),
                 "schedule": _kind(self.schedule),
+                "average": _kind(self.average),
                 "metrics": {name: _kind(metric) for name, metric in self.metrics.items()},
             },
             "seeds": {"default": self.seeds.default, **{stream: self.seeds.of(stream) for stream in STREAMS}},
-            "length": self.length.as_json() if self.length else None,
+            "length": self._length(),
             "origins": dict(self.origins),
+        }
+
+    def _features(self) -> dict[str, Any]:
+        """What is known of the features beside their types, so that the plan can be made again without the data; `recorded.facts_of` reads it."""
+        known = self.facts.features if self.facts else {}
+        return {
+            "targets": [name for name, feature in known.items() if feature.is_target],
+            "class_names": {name: list(feature.class_names) for name, feature in known.items() if feature.class_names},
+            "white": {name: feature.white for name, feature in known.items() if feature.white != 1.0},
+            "batch_sizes": dict(self.facts.batch_sizes) if self.facts else {},
+        }
+
+    def _length(self) -> dict[str, Any] | None:
+        """Every duration in steps, as far as the number of samples is known."""
+        if self.length is None:
+            return None
+        stopping, checkpoint = self.early_stopping, self.checkpoint
+        return self.length.as_json() | {
+            "early_stopping": None if stopping is None else {stopping.unit: stopping.patience},
+            "checkpoint": {name: getattr(checkpoint, name) for name in ("every_steps", "every_seconds", "keep_every")},
         }
 
 
@@ -116,6 +184,7 @@ class Length(Record):
     evaluate_every: int
     """Steps between two evaluations."""
     schedule: Steps
+    average: AverageSteps | None = None
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -125,6 +194,7 @@ class Length(Record):
             "last_batch": self.last_batch,
             "evaluate_every": self.evaluate_every,
             "schedule": {"begin": self.schedule.begin, "warmup": self.schedule.warmup, "total": self.schedule.total},
+            "average": None if self.average is None else {"begin": self.average.begin, "every": self.average.every},
         }
 
 

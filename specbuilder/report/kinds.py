@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from specbuilder.catalogue import lookup
-from specbuilder.catalogue.contract import Family, Kind, Layer, Node
+from specbuilder.catalogue.contract import Family, Kind, Layer, Node, Stateful
 from specbuilder.catalogue.declared import FieldFacts, fields_of, keys_of, type_of_key
 from specbuilder.catalogue.explain import describe
 
@@ -16,6 +16,7 @@ TITLES: dict[Family, str] = {
     "loss": "Losses (`train.loss`)",
     "optimizer": "Optimizers (`train.optimizer`)",
     "schedule": "Schedules (`train.schedule`)",
+    "average": "Averages of the weights (`train.average`)",
     "metric": "Metrics (`train.metrics`)",
     "initializer": "Initializers (`init` of a node, `model.init`)",
     "dataset": "Datasets (`data`)",
@@ -41,6 +42,7 @@ def first_line(kind: type[Kind]) -> str:
 def page(kind: type[Kind]) -> str:
     """Everything about one kind: what it does, its fields, ports, examples with results, and where it is stricter than torch."""
     what = "layer" if issubclass(kind, Layer) else "function" if kind.family == "node" else kind.family
+    what = f"stateful {what}" if issubclass(kind, Stateful) else what
     lines = [f"{kind.kind}  ({what}{f', {kind.torch_name}' if kind.torch_name else ''})", "", *_indented(inspect.getdoc(kind) or "")]
     fields = [_field(kind, name, info) for name, info in keys_of(kind).items()]
     if kind.extra is not None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from specbuilder.diagnostics import Diagnostics, Related, Source, Span, range_as_json, render_places
 from specbuilder.graph.variables import Variables
-from specbuilder.language.document import OPTION, Document, Node, Scalar, plain
+from specbuilder.language.document import OPTIONS, Document, Node, Scalar, plain
 from specbuilder.language.document import Mapping as MappingNode
 from specbuilder.language.document import Sequence as SequenceNode
 from specbuilder.language.expressions import Expression, ExpressionError, Template, evaluate
@@ -112,7 +112,7 @@ def _plainly(found: Found, path: str, document: Document) -> Provenance:
 
 
 def _origin_of(span: Span, document: Document) -> str:
-    if span.source.name == OPTION:
+    if span.source.name in OPTIONS:
         return "command line"
     return "text" if span.source is document.source else "included"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -21,9 +22,10 @@ from specbuilder.training.random import split as permutation
 
 if TYPE_CHECKING:
     from specbuilder.training.loader import Loaded
+    from specbuilder.training.samples import Samples
 
-Part: TypeAlias = "Columns | Loaded"
-"""Columns in memory, or the batches of a DataLoader."""
+Part: TypeAlias = "Columns | Samples | Loaded"
+"""Columns in memory, the samples of a Dataset, or the batches of a DataLoader."""
 Parts = Mapping[str, Part]
 """What a run is made of: `train` and the parts that it is judged on."""
 
@@ -39,6 +41,11 @@ def type_of(column: Column) -> TensorType:
     return TensorType(dtype, (symbol("B"), *column.data.shape[1:]))
 
 
+def white(column: Column) -> float:
+    """What 255 of a byte is in it: 255 where bytes are kept as the numbers that they are, else 1, as in all data sets of images."""
+    return 255.0 if column.scale == 1.0 else 1.0
+
+
 def fingerprint(parts: Mapping[str, Columns]) -> str:
     """SHA-256 over names, dtypes, shapes and bytes of all columns of all parts."""
     digest = hashlib.sha256()
@@ -51,19 +58,28 @@ def fingerprint(parts: Mapping[str, Columns]) -> str:
 
 def split(parts: Parts, shares: Mapping[str, float | int], seed: int) -> dict[str, Part]:
     """Cuts parts from `train`. Which sample goes where depends on the seed alone; within a part the samples keep their order."""
+    from specbuilder.training.loader import Loaded
+
     if not shares:
         return dict(parts)
     train = parts["train"]
-    assert isinstance(train, Mapping), "a DataLoader was refused before"
+    assert not isinstance(train, Loaded), "a DataLoader was refused before"
     counts = split_counts({**dict.fromkeys(parts, 1), "train": size(train)}, shares)
     order = permutation(seed, "split", size(train))
     cut: dict[str, Part] = {name: part for name, part in parts.items() if name != "train"}
     start = 0
     for name in (*shares, "train"):
         rows = order[start : start + counts[name]].sort().values
-        cut[name] = {feature: Column(column.data[rows], column.scale) for feature, column in train.items()}
+        cut[name] = _picked(train, rows)
         start += counts[name]
     return {"train": cut.pop("train"), **cut}
+
+
+def _picked(part: Columns | Samples, rows: Tensor) -> Columns | Samples:
+    """The samples of those numbers."""
+    if isinstance(part, Mapping):
+        return {feature: Column(column.data[rows], column.scale) for feature, column in part.items()}
+    return replace(part, rows=part.rows[rows])
 
 
 # Data that the caller brings ------------------------------------------------------------------------------------------
@@ -117,13 +133,18 @@ def is_dataset(data: Own) -> bool:
     return not isinstance(data, (tuple, list, Mapping, Tensor, np.ndarray, str, bytes)) and hasattr(data, "__getitem__") and hasattr(data, "__len__")
 
 
-def _collated(dataset: Any, part: str) -> Any:
-    """All samples of a Dataset, stacked."""
+def check_countable(dataset: Any, part: str) -> None:
+    """Refuses what gives samples but cannot be asked for the one of a number."""
     if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__len__") or type(dataset).__getitem__ is Dataset.__getitem__:
         help = "give it a `__len__` and a `__getitem__`, or wrap it in a DataLoader"
         raise UsageError.of("SB0802", f"`{part}=` is a Dataset whose samples cannot be counted and picked", help=help)
     if len(dataset) == 0:
         raise DataError.of("SB0804", f"`{part}`: there are no samples")
+
+
+def _collated(dataset: Any, part: str) -> Any:
+    """All samples of a Dataset, stacked."""
+    check_countable(dataset, part)
     samples = [dataset[index] for index in range(len(dataset))]
     try:
         return default_collate(samples)

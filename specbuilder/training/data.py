@@ -15,10 +15,12 @@ from specbuilder.catalogue.contract import Columns, DataFacts, Feature
 from specbuilder.catalogue.datasets.arrays import targets_among
 from specbuilder.catalogue.datasets.synthetic import make_up
 from specbuilder.diagnostics import DataError, UsageError
+from specbuilder.language.settings import DataSettings
 from specbuilder.shapes import TensorType
-from specbuilder.training.columns import Part, Parts, columns_of, fingerprint, fit, size, type_of
+from specbuilder.training.columns import Part, Parts, columns_of, fingerprint, fit, is_dataset, size, type_of, white
 from specbuilder.training.expected import Checked, Expected, Opaque, expect, stand_in
 from specbuilder.training.loader import Loaded, loaded
+from specbuilder.training.samples import Samples, samples_of
 
 KEEP_WHOLE = 'load the spec with `set={"data.split": None}`'
 
@@ -55,7 +57,7 @@ def _opened(expected: Expected) -> tuple[Parts, DataFacts]:
         targets = expected.dataset.target_names(names) if isinstance(expected.dataset, Opaque) else targets_among(names)
         types = expected.types(names, targets)
         parts = {part: {name: fit(column, types.get(name), expected.floats) for name, column in columns.items()} for part, columns in parts.items()}
-        features = {name: Feature(type=type_of(column), is_target=name in targets) for name, column in parts["train"].items()}
+        features = {name: Feature(type=type_of(column), is_target=name in targets, white=white(column)) for name, column in parts["train"].items()}
     else:
         features = expected.facts.features
     _check_alike(parts)
@@ -66,20 +68,41 @@ def _opened(expected: Expected) -> tuple[Parts, DataFacts]:
 
 
 def _own(own: Mapping[str, Any], expected: Expected) -> tuple[Parts, DataFacts]:
-    parts: dict[str, Part] = {
-        part: loaded(data, expected, part) if isinstance(data, DataLoader) else columns_of(data, expected, part) for part, data in own.items()
-    }
+    parts = {part: _own_part(data, expected, part) for part, data in own.items()}
     _check_alike(parts)
-    types = types_of(parts["train"])
+    types, train = types_of(parts["train"]), parts["train"]
     targets = expected.target_among(tuple(types))
-    whole = {part: columns for part, columns in parts.items() if not isinstance(columns, Loaded)}
+    columns = train if isinstance(train, Mapping) else train.first if isinstance(train, Samples) else {}
+    whites = {name: white(column) for name, column in columns.items()}
+    whole = {part: columns for part, columns in parts.items() if isinstance(columns, Mapping)}
     facts = DataFacts(
-        features={name: Feature(type=type, is_target=name in targets) for name, type in types.items()},
+        features={name: Feature(type=type, is_target=name in targets, white=whites.get(name, 1.0)) for name, type in types.items()},
         parts={part: size(columns) for part, columns in parts.items()},
         fingerprint=fingerprint(whole) if len(whole) == len(parts) else None,
         batch_sizes={part: columns.batch_size for part, columns in parts.items() if isinstance(columns, Loaded)},
     )
     return parts, facts
+
+
+def _own_part(data: Any, expected: Expected, part: str) -> Part:
+    """Read now, but for a DataLoader, and for a Dataset that workers are to read."""
+    if isinstance(data, DataLoader):
+        return loaded(data, expected, part)
+    return samples_of(data, expected, part) if is_dataset(data) and reads_ahead(expected.data) else columns_of(data, expected, part)
+
+
+def reads_ahead(data: DataSettings) -> bool:
+    """Whether the spec wants its samples read while the run goes on: `feed: workers`, or a number of `workers`."""
+    return data.feed == "workers" or (data.feed == "auto" and isinstance(data.workers, int) and data.workers > 0)
+
+
+def given_parts(spec: Checked, own: Mapping[str, Any], facts: DataFacts) -> Parts:
+    """Parts of the caller that a run is judged on, without the data that it was made with: `facts` are those of the run, whose features they have."""
+    expected = expect(spec)
+    parts = {part: _own_part(data, expected, part) for part, data in own.items()}
+    for part, columns in parts.items():
+        _check_types(part, types_of(columns), {name: feature.type for name, feature in facts.features.items()}, "the data of the run")
+    return parts
 
 
 def _check_split(own: Mapping[str, Any], expected: Expected) -> None:
@@ -94,17 +117,20 @@ def _check_split(own: Mapping[str, Any], expected: Expected) -> None:
 
 def types_of(part: Part) -> dict[str, TensorType]:
     """The type of each feature of a part."""
-    return dict(part.types) if isinstance(part, Loaded) else {name: type_of(column) for name, column in part.items()}
+    return {name: type_of(column) for name, column in part.items()} if isinstance(part, Mapping) else dict(part.types)
 
 
 def _check_alike(parts: Parts) -> None:
     """All parts have the features of `train`, of the same types."""
     wanted = types_of(parts["train"])
     for part, columns in parts.items():
-        given = types_of(columns)
-        if set(given) != set(wanted):
-            has = ", ".join(f"`{name}`" for name in given)
-            raise DataError.of("SB0803", f"the part `{part}` has the features {has}, but `train` has {', '.join(f'`{name}`' for name in wanted)}")
-        for name, type in wanted.items():
-            if given[name] != type:
-                raise DataError.of("SB0803", f"`{name}` of the part `{part}` is {given[name]}, but that of `train` is {type}")
+        _check_types(part, types_of(columns), wanted, "`train`")
+
+
+def _check_types(part: str, given: Mapping[str, TensorType], wanted: Mapping[str, TensorType], whose: str) -> None:
+    if set(given) != set(wanted):
+        has = ", ".join(f"`{name}`" for name in given)
+        raise DataError.of("SB0803", f"the part `{part}` has the features {has}, but {whose} has {', '.join(f'`{name}`' for name in wanted)}")
+    for name, type in wanted.items():
+        if given[name] != type:
+            raise DataError.of("SB0803", f"`{name}` of the part `{part}` is {given[name]}, but that of {whose} is {type}")

@@ -1,4 +1,4 @@
-"""How a run is executed on this machine: device, precision, compile, memory format, optimizer form, threads, each with its reason.
+"""How a run is executed on this machine: device, precision, compile, memory format, optimizer form, feed, threads, each with its reason.
 
 `decide` is a pure function of the plan's wishes and the facts of the machine, so that a table of tests can hold every case; `look` finds the facts.
 Nothing here may change what is computed beyond the rounding that the spec allows.
@@ -6,6 +6,7 @@ Nothing here may change what is computed beyond the rounding that the spec allow
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 from collections.abc import Mapping
@@ -19,6 +20,8 @@ from specbuilder.diagnostics import ResourceError, UsageError, did_you_mean
 _DEVICES = ("cpu", "cuda", "mps")
 _DEVICE = re.compile(rf"auto|({'|'.join(_DEVICES)})(:\d{{1,9}})?", re.ASCII)
 
+_WORKERS_AT_MOST = 4
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
@@ -29,6 +32,8 @@ class Machine:
     mps: bool
     cpu_threads: int
     device_name: str = ""
+    cores: int = 1
+    """That this process may use."""
     cuda_devices: int = 1
     """How many there are, where `cuda` says that there are any."""
 
@@ -42,6 +47,8 @@ class Wishes:
     compile: str = "auto"
     optimizer_has_fused: bool = False
     has_convolution: bool = False
+    feed: str = "auto"
+    workers: int | Literal["auto"] = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,7 @@ class Decisions:
     memory_format: Decision
     optimizer_form: Decision
     feed: Decision
+    workers: Decision
     threads: Decision
 
     def as_json(self) -> dict[str, Any]:
@@ -89,6 +97,7 @@ def look() -> Machine:
         cuda_devices=torch.cuda.device_count(),
         mps=torch.backends.mps.is_available(),
         cpu_threads=torch.get_num_threads(),
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         device_name=torch.cuda.get_device_name() if cuda else platform.processor() or platform.machine(),
     )
 
@@ -96,13 +105,15 @@ def look() -> Machine:
 def decide(wishes: Wishes, machine: Machine) -> Decisions:
     """The decisions. Raises `ResourceError` for a device that is not there or a precision that it lacks."""
     device = _device(wishes, machine)
+    feed = _feed(wishes)
     return Decisions(
         device=device,
         precision=_precision(wishes, machine, device.value),
         compile=_compile(wishes, device.value),
         memory_format=_memory_format(wishes, device.value),
         optimizer_form=_optimizer_form(wishes, device.value),
-        feed=Decision("device", "the samples are kept on the device and gathered there"),
+        feed=feed,
+        workers=_workers(wishes, machine, feed.value),
         threads=Decision(machine.cpu_threads, "torch's own choice; set OMP_NUM_THREADS to change it"),
     )
 
@@ -154,6 +165,26 @@ def _optimizer_form(wishes: Wishes, device: str) -> Decision:
     if wishes.optimizer_has_fused and not device.startswith("mps"):
         return Decision("fused", "one kernel updates all parameters")
     return Decision("default", "torch's own choice")
+
+
+def _feed(wishes: Wishes) -> Decision:
+    if wishes.feed != "auto":
+        return Decision(wishes.feed, "asked for")
+    if isinstance(wishes.workers, int) and wishes.workers > 0:
+        return Decision("workers", "a number of workers is asked for")
+    return Decision("device", "the samples are kept on the device and gathered there")
+
+
+def _workers(wishes: Wishes, machine: Machine, feed: str) -> Decision:
+    if feed == "device":
+        return Decision(0, "the samples on the device need none")
+    if wishes.workers != "auto":
+        return Decision(wishes.workers, "asked for")
+    count = min(machine.cores - 1, _WORKERS_AT_MOST)
+    if count == 0:
+        return Decision(0, "one core cannot read ahead and train at once")
+    few = count < _WORKERS_AT_MOST
+    return Decision(count, f"one less than the {machine.cores} cores" if few else f"enough for most readers; the machine has {machine.cores} cores")
 
 
 OptimizerForm = Literal["fused", "default"]

@@ -5,9 +5,8 @@ The loss of a part is what it would be for the whole part in one batch: the mean
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,27 +14,9 @@ from torch import Tensor, nn
 
 from specbuilder.catalogue.contract import Metric
 from specbuilder.diagnostics import DataError
-from specbuilder.training.feed import Batch
+from specbuilder.training.feed import Batch, Stopped
 from specbuilder.training.step import Context, Objective
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Weighing:
-    """What the losses of batches weigh against one another."""
-
-    reduction: str = "mean"
-    ignored: int | None = None
-    """The value of targets that do not count, where there may be any: without one, nothing is counted on the device."""
-
-    def count(self, target: Tensor) -> int | Tensor:
-        """What the loss of this batch was divided by, or is to be divided by: its samples, or where some are ignored its targets that count."""
-        return len(target) if self.ignored is None or self.reduction != "mean" else (target != self.ignored).sum()
-
-    def total(self, loss: Tensor, count: int | Tensor) -> Tensor:
-        """The sum that a batch adds. Where nothing counts, a mean is 0/0, and the sum is 0."""
-        if self.reduction == "sum":
-            return loss
-        return loss * count if isinstance(count, int) else torch.where(count > 0, loss * count, 0)
+from specbuilder.training.weighing import Weighing
 
 
 @torch.no_grad()
@@ -47,14 +28,18 @@ def evaluate(
     *,
     context: Context | None,
     weighing: Weighing,
+    stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, float]:
-    """`loss` (of a sum, the mean over samples) and each metric. The model is left in the mode it was in."""
+    """`loss` (of a sum, the mean over samples) and each metric. The model is left in the mode it was in. Raises `Stopped` when asked to stop midway."""
     was_training = model.training
     model.eval()
     loss_sum: Tensor | float = 0.0
     count: int | Tensor = 0
     sums: dict[str, list[Any]] = {name: [0] * metric.terms for name, metric in metrics.items()}
     for batch in batches:
+        if stop():
+            model.train(was_training)
+            raise Stopped
         target = batch[-1]
         with context() if context is not None else nullcontext():
             loss, output = objective(model, *batch)

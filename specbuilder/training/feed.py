@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -21,17 +21,47 @@ Batch = tuple[Tensor, ...]
 """The tensors that the objective takes, in its order."""
 
 
+Promise = Literal["bit-exact", "same-order", "weights-only"]
+"""What a resumed run can count on: the same bits; the same samples in the same order, but not the same draws of the caller's own code; neither."""
+
+
 class Batches(Protocol):
-    """What the loop takes samples from: columns on the device, or a caller's DataLoader."""
+    """What the loop takes samples from: columns on the device, worker processes, or a caller's DataLoader."""
 
     @property
     def batches(self) -> int:
         """Batches of an epoch."""
         ...
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """The batches of an epoch, counted from 0."""
+    @property
+    def promise(self) -> Promise:
+        """What holds of `epoch(epoch, first)` in another process."""
         ...
+
+    @property
+    def generators(self) -> Sequence[torch.Generator]:
+        """Generators with a state that an epoch begins from. Who goes on within an epoch sets them to what they were when it began; mostly there are none,
+        since an epoch is a pure function of (seed, epoch).
+        """
+        ...
+
+    def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch, counted from 0, from the batch of number `first` on: the same bits as the whole epoch gives. Raises `Stopped` where it
+        waits for samples and the run is asked to stop.
+        """
+        ...
+
+    def indices(self, epoch: int, batch: int) -> list[int]:
+        """The numbers of the samples in a batch, counted from 0 in the part as it was cut; none where nobody knows them."""
+        ...
+
+    def close(self) -> None:
+        """Ends what the feed keeps running. It can be called twice; no epoch can be asked for afterwards."""
+        ...
+
+
+class Stopped(Exception):
+    """The run was asked to stop while samples were waited for. No mistake of anybody: the loop ends as it does between two steps."""
 
 
 _CHUNK_BYTES = {"cpu": 32 << 20, "cuda": 256 << 20, "mps": 64 << 20}
@@ -83,8 +113,45 @@ def _held(column: Column, device: torch.device) -> Column:
     return Column(data.to(torch.float32) * column.scale)
 
 
+class Order:
+    """Which samples make which batch of a part: a pure function of (seed, epoch)."""
+
+    def __init__(
+        self, count: int, batch_size: int, *, seed_of: Callable[[str], int], device: torch.device, shuffle: bool = False, drop_last: bool = False
+    ) -> None:
+        self.count, self.batch_size, self.seed_of, self.device = count, batch_size, seed_of, device
+        self.shuffle, self.drop_last = shuffle, drop_last
+        self._orders: tuple[int, Tensor] | None = None
+
+    @property
+    def batches(self) -> int:
+        """Batches of an epoch."""
+        whole, rest = divmod(self.count, self.batch_size)
+        return whole + (rest > 0 and not self.drop_last)
+
+    def of_epoch(self, epoch: int) -> Tensor:
+        """The numbers of the samples of an epoch, in its order: int64[N]."""
+        indices = self._shuffled(epoch) if self.shuffle else torch.arange(self.count, device=self.device)
+        return indices[: self.batches * self.batch_size] if self.drop_last else indices
+
+    def of_batch(self, epoch: int, batch: int) -> list[int]:
+        """The numbers of the samples of a batch."""
+        return self.of_epoch(epoch)[batch * self.batch_size :][: self.batch_size].tolist()
+
+    def _shuffled(self, epoch: int) -> Tensor:
+        """The order of an epoch. Several are made at once: the cost is in the number of kernels, not in their size."""
+        if self._orders is None or not self._orders[0] <= epoch < self._orders[0] + len(self._orders[1]):
+            at_once = min(_ORDERS_AT_ONCE, max(1, (4 << 20) // self.count))
+            self._orders = epoch, order(self.seed_of("order"), "order", range(epoch, epoch + at_once), self.count, self.device)
+        first, orders = self._orders
+        return orders[epoch - first]
+
+
 class Feed:
     """The batches of one part, on the device."""
+
+    promise: Promise = "bit-exact"
+    generators: Sequence[torch.Generator] = ()
 
     def __init__(
         self,
@@ -104,9 +171,8 @@ class Feed:
         self.columns: Mapping[str, Tensor] = {name: column.data for name, column in held.items()}
         self.scales = {name: column.scale for name, column in held.items()}
         self.features, self.route = tuple(features), route
-        self.batch_size, self.seed_of, self.device = batch_size, seed_of, device
-        self.shuffle, self.drop_last, self.memory_format = shuffle, drop_last, memory_format
-        self._orders: tuple[int, Tensor] | None = None
+        self.order = Order(self.count, batch_size, seed_of=seed_of, device=device, shuffle=shuffle, drop_last=drop_last)
+        self.batch_size, self.seed_of, self.device, self.memory_format = batch_size, seed_of, device, memory_format
         self._at_once = self._chunk_batches()
 
     def _chunk_batches(self) -> int:
@@ -118,25 +184,22 @@ class Feed:
     @property
     def batches(self) -> int:
         """Batches of an epoch."""
-        whole, rest = divmod(self.count, self.batch_size)
-        return whole + (rest > 0 and not self.drop_last)
+        return self.order.batches
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """The batches of an epoch, counted from 0."""
-        indices = self._order(epoch) if self.shuffle else torch.arange(self.count, device=self.device)
-        if self.drop_last:
-            indices = indices[: self.batches * self.batch_size]
-        for chunk in indices.split(self._at_once * self.batch_size):
-            tensors = [self._tensor(name, chunk, epoch) for name in self.features]
-            yield from zip(*(tensor.split(self.batch_size) for tensor in tensors), strict=True)
+    def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch from batch `first` on. Chunks lie as in the whole epoch, since rounding may depend on where a sample lies in its tensor."""
+        indices, at_once, skipped = self.order.of_epoch(epoch), self._at_once * self.batch_size, first % self._at_once
+        for start in range((first - skipped) * self.batch_size, len(indices), at_once):
+            tensors = [self._tensor(name, indices[start : start + at_once], epoch) for name in self.features]
+            yield from zip(*(tensor.split(self.batch_size)[skipped:] for tensor in tensors), strict=True)
+            skipped = 0
 
-    def _order(self, epoch: int) -> Tensor:
-        """The order of an epoch. Several are made at once: the cost is in the number of kernels, not in their size."""
-        if self._orders is None or not self._orders[0] <= epoch < self._orders[0] + len(self._orders[1]):
-            at_once = min(_ORDERS_AT_ONCE, max(1, (4 << 20) // self.count))
-            self._orders = epoch, order(self.seed_of("order"), "order", range(epoch, epoch + at_once), self.count, self.device)
-        first, orders = self._orders
-        return orders[epoch - first]
+    def indices(self, epoch: int, batch: int) -> list[int]:
+        """The numbers of the samples in a batch."""
+        return self.order.of_batch(epoch, batch)
+
+    def close(self) -> None:
+        """Nothing is kept running."""
 
     def _tensor(self, name: str, indices: Tensor, epoch: int) -> Tensor:
         x = self.columns[name][indices]

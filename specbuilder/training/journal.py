@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from specbuilder.diagnostics import UsageError
+from specbuilder.diagnostics import ResourceError, UsageError
 from specbuilder.training.memory import PART, disk
 
 
@@ -23,34 +24,65 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 class Journal:
-    """The lines of one run."""
+    """The lines of one run. A disk that is full does not stop a run that trains: lines that cannot be written are kept, and written with later ones."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, metrics: str = "", timing: str = "") -> None:
+        """`metrics` and `timing` are what was written before the state that the run goes on from; what came after it in the files is cut off."""
         self.folder = folder
+        self.details: Mapping[str, Any] = {}
+        """What stands in every status."""
         self.state = ""
         """As `status.json` says."""
-        self._metrics, self._timing = (_opened(folder / name) for name in ("metrics.jsonl", "timing.jsonl"))
+        self.trouble: str | None = None
+        """Why lines could not be written, where they could not."""
+        self._files = {METRICS: _Lines(folder / METRICS, metrics), TIMING: _Lines(folder / TIMING, timing)}
 
     def evaluation(self, metrics: Mapping[str, Any], timing: Mapping[str, Any]) -> None:
         """One evaluation: figures that equal runs have in common, and times that they do not."""
-        for stream, row in ((self._metrics, metrics), (self._timing, timing)):
-            with disk(Path(stream.name), is_journal=True):
-                stream.write(json.dumps(row) + "\n")
-                stream.flush()
+        for name, row in ((METRICS, metrics), (TIMING, timing)):
+            try:
+                self._files[name].add(json.dumps(row) + "\n")
+            except ResourceError as error:
+                self.trouble = error.diagnostics[0].message
+
+    def texts(self) -> dict[str, str]:
+        """All lines so far, whether they are on disk or not."""
+        return {name: lines.text for name, lines in self._files.items()}
 
     def status(self, state: str, **details: Any) -> None:
         """`status.json`: running, finished, interrupted or failed."""
-        write_json(self.folder / "status.json", {"state": state, **details})
+        write_json(self.folder / "status.json", {"state": state, **self.details, **details})
         self.state = state
 
     def close(self) -> None:
-        self._metrics.close()
-        self._timing.close()
+        for lines in self._files.values():
+            lines.close()
 
 
-def _opened(path: Path) -> TextIO:
-    with disk(path):
-        return path.open("a", encoding="utf-8")
+METRICS, TIMING = "metrics.jsonl", "timing.jsonl"
+
+
+class _Lines:
+    """A file that lines are added to. How much of them is on disk is counted in bytes, so that what failed half-way is gone on with where it broke off."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self.text = text
+        self._written = 0
+        self._path = path
+        with disk(path, is_journal=True):
+            self._stream = path.open("wb", buffering=0)
+        self.add("")
+
+    def add(self, line: str) -> None:
+        self.text += line
+        whole = self.text.encode()
+        with disk(self._path, is_journal=True):
+            while self._written < len(whole):
+                self._written += self._stream.write(whole[self._written :])
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._stream.close()
 
 
 def new_folder(root: Path, name: str) -> Path:

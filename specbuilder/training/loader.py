@@ -2,20 +2,23 @@
 
 A DataLoader is looked into once, to learn the types for the plan; every batch is then held against them. The random draws of a transform belong to the
 running number of a sample within its epoch, since a loader does not tell which sample it is.
+
+What a loader draws without a generator of its own (its order, the seeds of its workers, what its Dataset draws in this process) comes from a stream of
+(seed, epoch), so that it is the same in a resumed run and disturbs nothing else. A generator of its own keeps its state from epoch to epoch.
 """
 
 from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SequentialSampler
+from torch.utils.data import BatchSampler, DataLoader, IterableDataset, RandomSampler, SequentialSampler, SubsetRandomSampler, WeightedRandomSampler
 
 from specbuilder.catalogue.contract import Column
 from specbuilder.catalogue.datasets.arrays import check_rows
@@ -23,7 +26,8 @@ from specbuilder.diagnostics import DataError, UsageError
 from specbuilder.shapes import TensorType
 from specbuilder.training.columns import as_tensor, by_feature, fit, type_of, unstackable
 from specbuilder.training.expected import Expected
-from specbuilder.training.feed import Batch, Route
+from specbuilder.training.feed import Batch, Promise, Route
+from specbuilder.training.random import Stream, key
 
 Check = Callable[[Tensor, int], None]
 """Refuses numbers that the loss or an input cannot take; the number is that of the first sample."""
@@ -45,10 +49,10 @@ class Loaded:
     def __len__(self) -> int:
         return self.count
 
-    def batches(self) -> Iterator[dict[str, Tensor]]:
-        """The batches of one pass, checked, widened, by feature."""
+    def batches(self, stream: AbstractContextManager[Any] | None = None) -> Iterator[dict[str, Tensor]]:
+        """The batches of one pass, checked, widened, by feature. The loader runs within `stream`."""
         number = 0
-        for raw in _drawn(self.loader, self.part):
+        for raw in _drawn(self.loader, self.part, stream or nullcontext()):
             batch = _named(raw, self.expected, self.part)
             number += 1
             for name, wanted in self.types.items():
@@ -76,7 +80,7 @@ def loaded(loader: DataLoader[Any], expected: Expected, part: str) -> Loaded:
     if part == "train":
         _check_agreement(loader, batch_size, count, expected)
     with _apart(loader):
-        first = next(_drawn(loader, part), None)
+        first = next(_drawn(loader, part, nullcontext()), None)
     if first is None:
         raise DataError.of("SB0810", f"the loader of `{part}` gave 0 batches, but its length is {len(loader)}")
     batch = _named(first, expected, part)
@@ -87,12 +91,14 @@ def loaded(loader: DataLoader[Any], expected: Expected, part: str) -> Loaded:
     return Loaded(loader=loader, expected=expected, part=part, types=types, count=count, batch_size=batch_size)
 
 
-def _drawn(loader: DataLoader[Any], part: str) -> Iterator[Any]:
+def _drawn(loader: DataLoader[Any], part: str, stream: AbstractContextManager[Any]) -> Iterator[Any]:
     """The raw batches of one pass. Samples that do not stack are a `DataError`; what else the caller's own code raises is the caller's."""
-    batches = iter(loader)
+    with stream:
+        batches = iter(loader)
     while True:
         try:
-            raw = next(batches)
+            with stream:
+                raw = next(batches)
         except StopIteration:
             return
         except (TypeError, RuntimeError, KeyError, ValueError) as error:
@@ -171,6 +177,16 @@ def _apart(loader: DataLoader[Any]) -> Iterator[None]:
             generator.set_state(state)
 
 
+_KNOWN = (SequentialSampler, RandomSampler, SubsetRandomSampler, WeightedRandomSampler, BatchSampler)
+"""Samplers without a state but that of their generator."""
+
+
+def _samplers(loader: DataLoader[Any]) -> tuple[object, ...]:
+    """Whatever decides on the order."""
+    of_batches = loader.batch_sampler
+    return (of_batches, getattr(of_batches, "sampler", None)) if type(of_batches) is BatchSampler else (of_batches,)
+
+
 class LoaderFeed:
     """The batches of a part that a DataLoader gives, on the device."""
 
@@ -194,16 +210,47 @@ class LoaderFeed:
         """Batches of an epoch."""
         return len(self.loaded.loader)
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """The batches of an epoch, counted from 0, in the loader's order."""
+    @property
+    def promise(self) -> Promise:
+        """What a resumed run can count on, as far as a loader tells: the caller's own code may still do what it likes."""
+        loader = self.loaded.loader
+        if isinstance(loader.dataset, IterableDataset) or not all(type(sampler) in _KNOWN for sampler in _samplers(loader)):
+            return "weights-only"
+        # Workers that outlive an epoch take their generators along.
+        return "same-order" if loader.num_workers and loader.persistent_workers else "bit-exact"
+
+    @property
+    def generators(self) -> Sequence[torch.Generator]:
+        """The generators that the caller gave to the loader and its samplers: what the order of an epoch is drawn from begins where the last one ended."""
+        owners = (self.loaded.loader, *_samplers(self.loaded.loader))
+        found = (getattr(owner, "generator", None) for owner in owners)
+        return tuple({id(generator): generator for generator in found if isinstance(generator, torch.Generator)}.values())
+
+    def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch, counted from 0, in the loader's order. Those before `first` are drawn and left, since a loader cannot be entered in
+        the middle.
+        """
         seen = 0
-        for batch in self.loaded.batches():
-            target = batch[self.features[-1]]
-            for name, check in self.checks.items():
-                check(batch[name], seen)
-            indices = torch.arange(seen, seen + len(target), device=self.device)
-            seen += len(target)
-            yield tuple(self._tensor(name, batch[name], indices, epoch) for name in self.features)
+        stream = Stream(key(self.seed_of("order"), f"order.{self.loaded.part}", epoch))
+        for number, batch in enumerate(self.loaded.batches(stream)):
+            rows = len(batch[self.features[-1]])
+            if number >= first:
+                for name, check in self.checks.items():
+                    check(batch[name], seen)
+                indices = torch.arange(seen, seen + rows, device=self.device)
+                yield tuple(self._tensor(name, batch[name], indices, epoch) for name in self.features)
+            seen += rows
+
+    def indices(self, epoch: int, batch: int) -> list[int]:
+        """The numbers of the samples of a batch, where the loader keeps the order of its Dataset; none otherwise, since it does not tell."""
+        loader = self.loaded.loader
+        if isinstance(loader.dataset, IterableDataset) or type(_samplers(loader)[-1]) is not SequentialSampler:
+            return []
+        start = batch * self.loaded.batch_size
+        return list(range(start, min(start + self.loaded.batch_size, self.count)))
+
+    def close(self) -> None:
+        """A loader ends its own workers."""
 
     def _tensor(self, name: str, tensor: Tensor, indices: Tensor, epoch: int) -> Tensor:
         x = tensor.to(self.device)

@@ -4,12 +4,16 @@ In: a seed, the name of a stream, epochs and sample indices. Out: uniforms, orde
 none to go on, and neither the device nor the order of asking can matter. The generator is Philox4x32-10 (J. K. Salmon et al., "Parallel random numbers:
 as easy as 1, 2, 3", 2011) in integer tensor arithmetic: the same bits everywhere. What the numbers are used for is left to the callers.
 
+Code of others draws from the generators of torch, numpy and Python, which have one; `Stream` lends it these, seeded by a key as well.
+
 u32 words travel in int64 tensors, since torch has little arithmetic for uint32. E epochs, N samples, D draws of one sample.
 """
 
 from __future__ import annotations
 
+import random
 from hashlib import sha256
+from typing import Any
 
 import numpy as np
 import torch
@@ -91,3 +95,42 @@ def _round_keys(key: Tensor) -> Tensor:
 
 def _words_of(words: tuple[int, ...], device: torch.device) -> Tensor:
     return torch.tensor(words, dtype=torch.int64, device=device)
+
+
+class Stream:
+    """The generators of torch (on the CPU), numpy and Python as a stream of its own: within `with` they go on where they stood at the end of the last one,
+    and outside they are undisturbed.
+    """
+
+    def __init__(self, key: int) -> None:
+        self.key = key
+        self._outside: tuple[Any, ...] = ()
+        self._inside: tuple[Any, ...] = ()
+
+    def __enter__(self) -> None:
+        self._outside = _states()
+        if self._inside:
+            _restore(self._inside)
+        else:
+            seed_generators(self.key)
+
+    def __exit__(self, *_: object) -> None:
+        self._inside = _states()
+        _restore(self._outside)
+
+
+def seed_generators(key: int) -> None:
+    """The generators of torch (on the CPU), numpy and Python begin anew: a `Stream` for a process that draws nothing else."""
+    torch.default_generator.manual_seed(key)
+    np.random.seed(key & MASK)  # noqa: NPY002  # the one that code of others draws from
+    random.seed(key)
+
+
+def _states() -> tuple[Any, ...]:
+    return torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
+
+
+def _restore(states: tuple[Any, ...]) -> None:
+    torch.set_rng_state(states[0])
+    np.random.set_state(states[1])  # noqa: NPY002
+    random.setstate(states[2])

@@ -1,54 +1,63 @@
-"""Plan, graph and data to a finished run folder.
+"""A run from its first line to its last: a new one, and one that is taken up again in its folder.
 
-Everything that a run is made of is put together here, in the order in which it happens; the loop itself is `loop.train`. Random streams: weights from
-`init`, order from `order`, augmentation from `augment.<transform>`, dropout from `model`, each of its own seed, so that none disturbs another.
+Both are one road: the folder is locked, everything is assembled, a checkpoint is put back where there is one, the loop follows its course, the result
+is saved and judged. The folder tells the state of the run at any moment.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import random
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol
 
+import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from specbuilder.catalogue.contract import Module, Transform
-from specbuilder.diagnostics import DataError, ResourceError, RunError, SpecbuilderError
-from specbuilder.emit.load import build, load
+from specbuilder.diagnostics import CheckError, DataError, ResourceError, RunError, SpecbuilderError
 from specbuilder.emit.model import Emission
 from specbuilder.graph.count import bytes_of, size
 from specbuilder.graph.graph import TypedGraph
-from specbuilder.language.settings import Statistics
-from specbuilder.plan.limits import limits
 from specbuilder.plan.plan import Plan
 from specbuilder.training import columns as data
-from specbuilder.training.decide import Decisions, Wishes, decide, look
-from specbuilder.training.evaluate import Weighing, evaluate
-from specbuilder.training.feed import Batch, Batches, Feed, Normalization, Route, chunks, fit_normalization, normalization
+from specbuilder.training.assembly import assemble, wishes
+from specbuilder.training.checkpoint import NEVER, Checkpoints, Kept, kept_in
+from specbuilder.training.checks import check_values
+from specbuilder.training.decide import Decisions, decide, look
+from specbuilder.training.evaluate import evaluate
+from specbuilder.training.feed import Promise, Stopped
 from specbuilder.training.journal import Journal, new_folder, write_json
-from specbuilder.training.loader import Check, Loaded, LoaderFeed
-from specbuilder.training.loop import Course, State, Watcher, train
-from specbuilder.training.memory import PART, disk, memory
+from specbuilder.training.lock import Lock
+from specbuilder.training.loop import Course, Outcome, Watcher, judged, train
+from specbuilder.training.memory import disk, memory
 from specbuilder.training.random import key
-from specbuilder.training.step import Add, autocast, make_optimizer, make_step
+from specbuilder.training.state import State, put, take
+from specbuilder.training.store import Store
+from specbuilder.training.weights import save_weights
+
+CHECKPOINTS = "checkpoints"
 
 
 class Host(Watcher, Protocol):
     """Who hears of a whole run."""
 
-    def started(self, folder: Path, plan: Plan, decisions: Decisions) -> None: ...
+    def started(self, folder: Path, plan: Plan, parameters: int, decisions: Decisions) -> None: ...
+
+    def said(self, text: str) -> None:
+        """Something that the user must know."""
+        ...
 
 
 class Silent:
     """Nobody listens."""
 
-    def started(self, folder: Path, plan: Plan, decisions: Decisions) -> None: ...
+    def started(self, folder: Path, plan: Plan, parameters: int, decisions: Decisions) -> None: ...
+
+    def said(self, text: str) -> None: ...
 
     def progress(self, step: int, steps: int) -> None: ...
 
@@ -78,40 +87,123 @@ class Result:
     seconds: float
     metrics: Mapping[str, float]
     """Of the final weights: `test.*` where there is a test part, else `validation.*`."""
+    kind_of_weights: str
+    """Whose weights the result is: `weights of the last step`."""
     model: nn.Module
 
 
-def execute(
-    plan: Plan,
-    graph: TypedGraph,
-    parts: data.Parts,
-    texts: Texts,
-    *,
-    root: Path,
-    device: str = "auto",
-    host: Host | None = None,
-    stop: Callable[[], bool] = lambda: False,
-) -> Result:
-    """Trains to the end of the plan, or until `stop` says so. The run folder tells the state of the run at any moment."""
-    host = host or Silent()
-    decisions = decide(_wishes(plan, graph, device), look())
-    _check_values(plan, graph, parts)
-    cut = data.split(parts, plan.data.split or {}, plan.seeds.of("split"))
-    folder = new_folder(root, plan.name)
-    _write_texts(folder, texts, plan, decisions)
-    journal = Journal(folder)
-    journal.status("running", step=0)
-    began = monotonic()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What is run."""
+
+    plan: Plan
+    graph: TypedGraph
+    parts: data.Parts
+    texts: Texts
+    host: Host
+    stop: Callable[[], bool]
+
+
+def execute(job: Job, *, root: Path, device: str = "auto") -> Result:
+    """A new run, in a new folder below `root`, to the end of the plan or until `stop` says so."""
+    decisions = decide(wishes(job.plan, job.graph, device), look())
+    cut = _cut(job)
+    folder = new_folder(root, job.plan.name)
+    with Lock(folder):
+        _write_texts(folder, job.texts, job.plan, decisions)
+        return _run(job, cut, decisions, folder, None, None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """How a run is taken up again."""
+
+    recorded: Mapping[str, Any]
+    """`decisions.json` as it was."""
+    device: str | None = None
+    fallback: bool = True
+    """Whether an older checkpoint may stand in for a damaged one."""
+    verify: bool = False
+    """Whether the steps before the checkpoint are made again first, and compared bit by bit."""
+
+
+def resume(job: Job, folder: Path, again: Again) -> Result:
+    """Takes up the run in a folder where its last good checkpoint left it, or at its beginning where it never came to one.
+
+    Raises `DataError` where there are checkpoints but none is good, `CheckError` where a replay differs.
+    """
+    with Lock(folder), threads(again.recorded):
+        recorded = again.recorded
+        asked = again.device or str(recorded["device"]["value"])
+        decisions = decide(wishes(job.plan, job.graph, asked), look())
+        kept = last_kept(folder, job.host, fallback=again.fallback)
+        cut = _cut(job)
+        if again.verify and kept is not None:
+            _verify(job, cut, decisions, folder, kept)
+        differing = _differences(recorded, decisions)
+        _write_texts(folder, job.texts, job.plan, decisions)
+        return _run(job, cut, decisions, folder, kept, differing)
+
+
+def last_kept(folder: Path, host: Host, *, fallback: bool = True) -> Kept | None:
+    """What the newest good checkpoint holds; None where the run never wrote one. What had to be passed over is said."""
+    store = Store(folder / CHECKPOINTS)
+    checkpoint, rejected = store.newest()
+    for each in rejected:
+        host.said(f"passed over {each.path.name}: {each.reason}")
+    if checkpoint is None and rejected:
+        raise DataError.of("SB0952", f"no checkpoint of {folder} is good: {rejected[0].path.name}: {rejected[0].reason}", help="begin a new run")
+    if checkpoint is not None and rejected and not fallback:
+        message = f"{rejected[0].path.name} is damaged, and the last good checkpoint is {checkpoint.path.name}"
+        raise DataError.of("SB0952", message, help="leave out `--no-fallback` to go on from there")
+    return kept_in(checkpoint) if checkpoint is not None else None
+
+
+def _cut(job: Job) -> data.Parts:
+    check_values(job.plan, job.graph, job.parts)
+    return data.split(job.parts, job.plan.data.split or {}, job.plan.seeds.of("split"))
+
+
+def _differences(recorded: Mapping[str, Any], decisions: Decisions) -> list[str]:
+    """What is decided otherwise than at the start, of all that bits depend on."""
+    now = decisions.as_json()
+    watched = ("device", "precision", "compile", "memory_format", "optimizer_form", "threads")
+    found = [f"{name} is {now[name]['value']}, was {recorded[name]['value']}" for name in watched if now[name]["value"] != recorded[name]["value"]]
+    before = recorded["versions"]
+    return found + [f"{name} is {version}, was {before.get(name)}" for name, version in now["versions"].items() if version != before.get(name)]
+
+
+def _run(job: Job, cut: data.Parts, decisions: Decisions, folder: Path, kept: Kept | None, differing: list[str] | None) -> Result:
+    """`differing` is what is decided otherwise than when the run began; None where it begins now."""
+    journal = Journal(folder, **({name.removesuffix(".jsonl"): text for name, text in kept.journal.items()} if kept is not None else {}))
     try:
-        with _determinism(plan.train.deterministic), _forked(plan):
-            result = _train(plan, graph, cut, texts, decisions, folder, journal, host, stop, began)
+        journal.status("running", step=kept.snapshot.step if kept is not None else 0)
+        with determinism(job.plan.train.deterministic), _forked(job.plan):
+            state, course = _assembled(job, cut, decisions, folder, kept)
+            if differing is not None:
+                journal.details = {"resumed": _promised(state, course, differing, job.host)}
+            try:
+                return _train(job, state, course, decisions, folder, journal)
+            finally:
+                for feed in course.feeds.values():
+                    feed.close()
     except BaseException as error:
         if journal.state == "running":
             _end(journal, error)
         raise
     finally:
         journal.close()
-    return result
+
+
+def _promised(state: State, course: Course, differing: list[str], host: Host) -> dict[str, Any]:
+    """What holds of a run that is taken up again, told and for `status.json`."""
+    level: Promise = course.feeds["train"].promise
+    reasons = [*differing, *([] if level == "bit-exact" else ["the samples come from a DataLoader of the caller"])]
+    if level == "bit-exact" and differing:
+        level = "same-order"
+    why = f" ({'; '.join(reasons)})" if reasons else ""
+    host.said(f"resumed    after step {state.step:,}; {level}{why}")
+    return {"step": state.step, "promise": level, "because": reasons}
 
 
 def _end(journal: Journal, error: BaseException) -> None:
@@ -120,223 +212,146 @@ def _end(journal: Journal, error: BaseException) -> None:
         if isinstance(error, KeyboardInterrupt):
             journal.status("interrupted", error="stopped at once")
         else:
-            journal.status("failed", error=_said(error))
+            code = {"code": error.diagnostics[0].code} if isinstance(error, SpecbuilderError) and error.diagnostics else {}
+            journal.status("failed", error=_said(error), **code)
 
 
 def _said(error: BaseException) -> str:
     return error.diagnostics[0].message if isinstance(error, SpecbuilderError) and error.diagnostics else f"{type(error).__name__}: {error}"
 
 
-def _train(
-    plan: Plan,
-    graph: TypedGraph,
-    cut: data.Parts,
-    texts: Texts,
-    decisions: Decisions,
-    folder: Path,
-    journal: Journal,
-    host: Host,
-    stop: Callable[[], bool],
-    began: float,
-) -> Result:
-    device = torch.device(decisions.device.value)
-    memory_format = torch.channels_last if decisions.memory_format.value == "channels_last" else torch.contiguous_format
-    needed = bytes_of(graph)
-    with memory(f"the weights of the network need {size(needed)}"):
-        model = build(texts.model, key(plan.seeds.of("init"), "init", 0), device, str(folder / "model.py"))
-    model.to(memory_format=memory_format)  # type: ignore[call-overload]  # torch's stubs know this form for tensors only
-    objective = load(texts.objective, "objective", str(folder / "objective.py")).objective
-    if decisions.compile.value != "off":
-        objective = torch.compile(objective, fullgraph=True, dynamic=False, mode=decisions.compile.value)
-    with memory(f"the samples are kept on the device {device}"):
-        feeds = _feeds(plan, graph, cut, device, memory_format, folder)
-    host.started(folder, plan, decisions)
-    optimizer = make_optimizer(
-        plan.optimizer.source(),
-        model.parameters(),
-        decisions.optimizer_form.value,
-        lr_as_tensor=device if decisions.compile.value != "off" and device.type == "cuda" else None,
-    )
-    context = autocast(decisions.precision.value, device)
-    weighing = _weighing(plan, cut)
-    state = State(model=model, optimizer=optimizer, loss_sum=torch.zeros((), device=device))
-    if weighing.ignored is not None:
-        state.counted = torch.zeros((), dtype=torch.int64, device=device)
-    assert plan.length is not None
-    course = Course(
-        length=plan.length,
-        schedule=plan.schedule,
-        metrics=plan.metrics,
-        feeds=feeds,
-        shown=next((part for part in ("validation", "test") if part in feeds), None),
-        step=make_step(model, objective, optimizer, state.loss_sum, context=context, add=_adding(state, weighing)),
-        objective=objective,
-        context=context,
-        weighing=weighing,
-    )
-    with memory(f"the weights, their gradients and a batch of {plan.data.batch_size} do not fit", help="try a smaller `batch_size`"):
-        is_whole = train(state, course, journal, host, stop)
-    save_weights(model, folder)
-    outcome = "finished" if is_whole else "interrupted"
-    last = next((part for part in ("test", "validation") if part in feeds), None)
+def _train(job: Job, state: State, course: Course, decisions: Decisions, folder: Path, journal: Journal) -> Result:
+    plan, began = job.plan, monotonic()
+    store = Store(folder / CHECKPOINTS)
+    keeper = Checkpoints(store, plan.checkpoint, journal, {"fingerprint": plan.facts.fingerprint if plan.facts else None}, job.host.said)
+    keeper.began(state)
+    job.host.started(folder, plan, sum(each.numel() for each in state.model.parameters()), decisions)
+    try:
+        with _room(job, state):
+            outcome = train(state, course, journal, job.host, keeper, job.stop)
+    finally:
+        keeper.close()
+    result_step = _to_result(state, plan, store, outcome)
+    save_weights(state.model.state_dict(), folder)
+    last = next((part for part in ("test", "validation") if part in course.feeds), None)
     metrics: dict[str, float] = {}
-    if last is not None and is_whole:
-        final = evaluate(model, objective, feeds[last].epoch(0), plan.metrics, context=context, weighing=weighing)
-        metrics = {f"{last}.{name}": value for name, value in final.items()}
+    if last is not None and outcome == "finished":
+        try:
+            final = evaluate(
+                state.model,
+                course.objective,
+                course.feeds[last].epoch(0),
+                plan.metrics,
+                context=course.context,
+                weighing=course.weighing,
+                stop=job.stop,
+            )
+            metrics = {f"{last}.{name}": value for name, value in final.items()}
+        except Stopped:
+            outcome = "interrupted"
     made_up = {"data": "made up"} if plan.facts is not None and plan.facts.is_made_up else {}
-    journal.status(outcome, step=state.step, steps=plan.length.steps, metrics=metrics, **made_up)
-    return Result(folder=folder, state=outcome, steps=state.step, seconds=monotonic() - began, metrics=metrics, model=model)
-
-
-def _wishes(plan: Plan, graph: TypedGraph, device: str) -> Wishes:
-    return Wishes(
-        device=device,
-        precision=plan.train.precision,
-        compile=plan.train.compile,
-        optimizer_has_fused=plan.optimizer.has_fused,
-        has_convolution=any(isinstance(node.source, Module) and "Conv2d" in node.source.constructor.function for node in graph.nodes),
+    early = {"stopped_early": True} if state.control.stopped_early else {}
+    best = {"result_step": result_step} if result_step != state.step else {}
+    journal.status(outcome, step=state.step, steps=course.length.steps, metrics=metrics, **early, **best, **made_up)
+    return Result(
+        folder=folder,
+        state=outcome,
+        steps=state.step,
+        seconds=monotonic() - began,
+        metrics=metrics,
+        kind_of_weights=f"{'averaged weights' if state.averaged is not None and state.averaged.updates else 'weights'} of "
+        + (f"the best step, {result_step:,}" if result_step != state.step else "the last step"),
+        model=state.model,
     )
 
 
-def _feeds(
-    plan: Plan, graph: TypedGraph, cut: data.Parts, device: torch.device, memory_format: torch.memory_format, folder: Path
-) -> dict[str, Batches]:
-    features = [*(plan.bindings[name] for name in graph.input_types), plan.target]
-    pipeline = plan.pipeline
-    fitted = _normalization(plan, cut["train"], device, folder)
-    feeds: dict[str, Batches] = {}
-    for part, columns in cut.items():
-        is_train = part == "train"
-        transforms = (*pipeline.prepare, *(pipeline.augment if is_train else pipeline.inference))
-        route = Route(feature=pipeline.feature, transforms=_streams(transforms), normalization=fitted)
-        if isinstance(columns, Loaded):
-            checks = _value_checks(plan, graph, part)
-            feeds[part] = LoaderFeed(columns, features, route, seed_of=plan.seeds.of, device=device, checks=checks, memory_format=memory_format)
-            continue
-        feeds[part] = Feed(
-            columns,
-            features,
-            route,
-            batch_size=plan.data.batch_size,
-            seed_of=plan.seeds.of,
-            device=device,
-            shuffle=is_train and plan.data.shuffle,
-            drop_last=is_train and plan.data.drop_last,
-            memory_format=memory_format,
-        )
-    return feeds
+def _assembled(job: Job, cut: data.Parts, decisions: Decisions, folder: Path, kept: Kept | None) -> tuple[State, Course]:
+    state, course = assemble(job.plan, job.graph, cut, job.texts.model, job.texts.objective, decisions, folder, job.stop)
+    if kept is not None:
+        put(kept.snapshot, state)
+    return state, course
 
 
-def _streams(transforms: Sequence[Transform]) -> tuple[tuple[str, Transform], ...]:
-    """Each transform with the name of its stream: `augment.random_crop`, and `augment.random_crop.2` for a second one."""
-    seen: Counter[str] = Counter()
-    named = []
-    for transform in transforms:
-        seen[transform.kind] += 1
-        number = f".{seen[transform.kind]}" if seen[transform.kind] > 1 else ""
-        named.append((f"augment.{transform.kind}{number}", transform))
-    return tuple(named)
-
-
-def _normalization(plan: Plan, columns: data.Part, device: torch.device, folder: Path) -> Normalization | None:
-    """The normalization of the transformed feature; fitted statistics are kept beside the weights."""
-    wish = plan.data.normalize
-    if wish == "none":
-        return None
-    assert plan.facts is not None
-    rank = plan.facts.features[plan.pipeline.feature].type.rank
-    if isinstance(wish, Statistics):
-        mean, std = (torch.tensor(value, dtype=torch.float32).reshape(-1) for value in (wish.mean, wish.std))
-    else:
-        feature = plan.pipeline.feature
-        given = columns.chunks(feature) if isinstance(columns, Loaded) else chunks(columns, feature)
-        mean, std = fit_normalization(given, plan.pipeline.prepare)
-    with disk(folder / "normalization.safetensors"):
-        save_file({"mean": mean.contiguous(), "std": std.contiguous()}, folder / "normalization.safetensors")
-    return normalization(mean, std, rank, device)
-
-
-def _weighing(plan: Plan, cut: data.Parts) -> Weighing:
-    """What batches weigh. Targets are counted on the device only where some may be ignored: the others need not pay for it."""
-    ignored = plan.loss.ignored(plan.loss_types[1])
-    is_there = ignored is not None and any(
-        isinstance(columns, Loaded) or bool((columns[plan.target].data == ignored).any()) for columns in cut.values()
+@contextmanager
+def _room(job: Job, state: State) -> Iterator[None]:
+    """Within, running out of memory says what was reckoned with and three things to do."""
+    weights = bytes_of(job.graph)
+    moments = sum(value.nbytes for found in state.optimizer.state.values() for value in found.values() if isinstance(value, Tensor))
+    plan = job.plan
+    what = (
+        f"the weights and their gradients take {size(2 * weights)}, what the optimizer remembers {size(moments or 2 * weights)}, "
+        f"and the rest is the inner values of {plan.micro_batch_size} samples"
     )
-    return Weighing(reduction=getattr(plan.loss, "reduction", "mean"), ignored=ignored if is_there else None)
+    help = "write a smaller `micro_batch_size` (the result is the same), a smaller `batch_size`, or use `precision: bf16`"
+    with memory(what, help=help):
+        yield
 
 
-def _adding(state: State, weighing: Weighing) -> Add | None:
-    """How the loss of a batch is summed up where its targets are counted."""
-    counted = state.counted
-    if counted is None:
-        return None
-
-    def add(loss: Tensor, batch: Batch, _: int) -> None:
-        weight = weighing.count(batch[-1])
-        state.loss_sum.add_(weighing.total(loss, weight))
-        counted.add_(weight)
-
-    return add
-
-
-def _check_values(plan: Plan, graph: TypedGraph, parts: data.Parts) -> None:
-    """Class numbers outside of what the model scores, and numbers that an input does not take, found on the CPU before anything runs: a GPU would only
-    abort.
-    """
-    for part, columns in parts.items():
-        if isinstance(columns, Loaded):
-            continue
-        for feature, check in _value_checks(plan, graph, part).items():
-            check(columns[feature].data, 0)
+def _to_result(state: State, plan: Plan, store: Store, outcome: Outcome) -> int:
+    """Makes the model the result of the run: the best weights where they are asked for, the average where there is one. The step that they are of."""
+    best = state.control.best_step
+    if outcome == "finished" and plan.checkpoint.best and best is not None and best != state.step:
+        snapshot = kept_in(store.read(best)).snapshot
+        averaged = snapshot.values["average"]
+        state.model.load_state_dict(snapshot.tensors["average" if averaged is not None and averaged["updates"] else "model"])
+        return best
+    if (judge := judged(state)) is not state.model:
+        state.model.load_state_dict(judge.state_dict())
+    return state.step
 
 
-def _value_checks(plan: Plan, graph: TypedGraph, part: str) -> dict[str, Check]:
-    """For each feature whose numbers have bounds, what refuses those beyond."""
-    checks: dict[str, Check] = {}
-    for input, limit in limits(graph).items():
-        feature = plan.bindings[input]
-        checks[feature] = _within(limit.below, None, f"`{feature}` of sample {{row}} of the part `{part}` is {{value}}, but {limit}")
-    classes = plan.loss.classes(plan.loss_types[0])
-    if isinstance(classes, int) and plan.loss_types[1].dtype == "int64":
-        said = f"`{plan.target}` of sample {{row}} of the part `{part}` is {{value}}, but the model scores the classes 0 to {classes - 1}"
-        checks[plan.target] = _within(classes, plan.loss.ignored(plan.loss_types[1]), said)
-    return checks
+class _Nothing:
+    """A journal and a keeper of a replay: it leaves no trace."""
+
+    next_step = NEVER
+
+    def evaluation(self, metrics: Mapping[str, Any], timing: Mapping[str, Any]) -> None: ...
+
+    def evaluated(self, state: State, *, is_best: bool) -> None: ...
+
+    def reached(self, state: State) -> None: ...
+
+    def ticked(self, state: State) -> None: ...
+
+    def left(self, state: State) -> None: ...
 
 
-def _within(below: int, ignored: int | None, said: str) -> Check:
-    def check(values: Tensor, first: int) -> None:
-        wrong = (values < 0) | (values >= below)
-        if ignored is not None:
-            wrong &= values != ignored
-        if bool(wrong.any()):
-            row = first + int(wrong.reshape(len(values), -1).any(1).nonzero()[0])
-            raise DataError.of("SB0805", said.format(row=row, value=int(values[wrong][0])))
+def _verify(job: Job, cut: data.Parts, decisions: Decisions, folder: Path, kept: Kept) -> None:
+    """Makes the steps from the checkpoint before, or from the beginning, again, and compares every bit of the state."""
+    target = kept.snapshot
+    store = Store(folder / CHECKPOINTS)
+    before = [step for step in store.steps() if step < target.step]
+    earlier = _read_or_none(store, before[-1]) if before else None
+    start = earlier.snapshot.step if earlier is not None else 0
+    with determinism(job.plan.train.deterministic), _forked(job.plan):
+        state, course = _assembled(job, cut, decisions, folder, earlier)
+        nothing: Any = _Nothing()
+        train(state, course, nothing, Silent(), nothing, lambda: state.step >= target.step and state.is_due == target.values["position"]["is_due"])
+        again = take(state)
+    if again.digest() != target.digest():
+        groups = [name for name in again.tensors if not _equal(again.tensors[name], target.tensors[name])]
+        values = [name for name in again.values if again.values[name] != target.values[name]]
+        what = ", ".join(dict.fromkeys((*groups, *values)))
+        message = f"steps {start + 1} to {target.step}, made again, come to other bits than the checkpoint of step {target.step}: {what}"
+        raise CheckError.of("SB0954", message, help="compare `decisions.json` with this machine; leave out `--verify` to go on all the same")
+    job.host.said(f"verified   steps {start + 1:,} to {target.step:,} made again: every bit is the same")
 
-    return check
+
+def _read_or_none(store: Store, step: int) -> Kept | None:
+    with suppress(DataError):
+        return kept_in(store.read(step))
+    return None
 
 
-def save_weights(model: nn.Module, folder: Path) -> None:
-    """`weights.safetensors`: the state dict, contiguous and on the CPU. A tensor that two names share is stored under both, since `load_state_dict`, by
-    which the folder is used without this package, wants all names.
-    """
-    stored: dict[str, Tensor] = {}
-    seen: set[int] = set()
-    for name, tensor in model.state_dict().items():
-        kept = tensor.detach().contiguous().cpu()
-        # safetensors takes no memory twice.
-        stored[name] = kept.clone() if kept.data_ptr() in seen else kept
-        seen.add(kept.data_ptr())
-    beside = folder / f".weights.safetensors{PART}"
-    with disk(beside, sum(tensor.nbytes for tensor in stored.values())):
-        save_file(stored, beside)
-        beside.replace(folder / "weights.safetensors")
+def _equal(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
 def _write_texts(folder: Path, texts: Texts, plan: Plan, decisions: Decisions) -> None:
     written = {f"spec{texts.spec_suffix}": texts.spec, **texts.beside, "model.py": texts.model.text, "objective.py": texts.objective}
     for file, text in written.items():
         with disk(folder / file):
-            (folder / file).parent.mkdir(exist_ok=True)
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
             # As it is, since digests of some are kept too.
             (folder / file).write_bytes(text.encode())
     write_json(folder / "plan.json", plan.as_json())
@@ -344,7 +359,7 @@ def _write_texts(folder: Path, texts: Texts, plan: Plan, decisions: Decisions) -
 
 
 @contextmanager
-def _determinism(wanted: bool) -> Iterator[None]:
+def determinism(wanted: bool) -> Iterator[None]:
     """Refuses kernels without a deterministic form while the run lasts."""
     if not wanted:
         yield
@@ -359,10 +374,31 @@ def _determinism(wanted: bool) -> Iterator[None]:
 
 @contextmanager
 def _forked(plan: Plan) -> Iterator[None]:
-    """Torch's own generators, which dropout draws from, seeded by the stream `model` for the run and put back afterwards."""
+    """The generators of torch, which dropout draws from, of Python and of numpy, which own data sets may draw from: seeded by the stream `model` for the
+    run, and put back afterwards.
+    """
+    seed = key(plan.seeds.of("model"), "model", 0)
+    python, legacy = random.getstate(), np.random.get_state(legacy=True)  # noqa: NPY002
     with torch.random.fork_rng():
-        torch.manual_seed(key(plan.seeds.of("model"), "model", 0))
+        torch.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed & 0xFFFF_FFFF)  # noqa: NPY002  # that one is what own data sets draw from
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(legacy)  # noqa: NPY002
+
+
+@contextmanager
+def threads(recorded: Mapping[str, Any]) -> Iterator[None]:
+    """As many threads as the run began with: sums are rounded in another order on another number."""
+    before, wanted = torch.get_num_threads(), recorded["threads"]["value"]
+    torch.set_num_threads(wanted)
+    try:
         yield
+    finally:
+        torch.set_num_threads(before)
 
 
-__all__ = ["Host", "Result", "RunError", "Silent", "Texts", "execute", "save_weights"]
+__all__ = ["Again", "Host", "Job", "Result", "RunError", "Silent", "Texts", "execute", "resume"]

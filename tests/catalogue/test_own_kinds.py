@@ -402,6 +402,16 @@ DECLARATIONS: dict[str, tuple[str, str, str | None]] = {
         "`takes` of `mine` speaks of `b`, which is no port",
         "its ports are `a`",
     ),
+    "keeps no port": (
+        '@layer("mine")\nclass A(Layer, Stateful):\n    keeps = ("hidden",)\n' + IDENTITY,
+        "`mine` keeps `hidden`, which is no output port",
+        "its outputs are `output`",
+    ),
+    "no later call": (
+        '@layer("mine")\nclass A(Layer, Stateful):\n    def past(self, x, before):\n        return (x,)\n' + IDENTITY,
+        "`mine` is stateful, and does not say what a later call is: it has no `infer_later` and `source_later`",
+        None,
+    ),
 }
 
 
@@ -699,7 +709,9 @@ class Twice(Layer):
     Path("k.py").write_text(HEAD + text, encoding="utf-8")
     own.load_kinds(["k.py"])
     init = "    - linear: 4\n      init: {weight: zeros}\n      repeat: 2\n"
-    found = parse(spec("float32[B, 8]", "- net: 8", "- net: 4").replace("model:", "\n".join([*block, "model:"])) + init)
+    # An input may not be called `x` here: it keeps its name in `forward`. What enters a block may, and stands aside.
+    written = spec("float32[B, 8]", "- net: 8", "- net: 4").replace("    x: ", "    image: ")
+    found = parse(written.replace("model:", "\n".join([*block, "model:"])) + init)
     assert [line.partition("(")[0] for line in found.source.splitlines() if line.startswith(("class", "def"))] == [
         "class each",
         "class Net",

@@ -113,6 +113,45 @@ def test_exit_code_and_words(arguments: str, code: int, out: str, err: str | Non
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.yaml", "promise.yaml", "right.yaml"], "nothing is written"
 
 
+WARNED = """\
+specbuilder: 1
+name: warned
+vars: {width: 3}
+model:
+  inputs: {x: "float32[B, 4]"}
+  nodes:
+    - linear: 8
+    - relu:
+      from: x
+"""
+
+
+@pytest.mark.parametrize("command", ["validate", "summary", "emit -o model.py", "run --device cpu"])
+def test_strict_makes_errors_of_warnings_and_says_so(command: str, tmp_path: Path, golden: Golden) -> None:
+    """Nothing is written then. Without it they are warnings."""
+    written(tmp_path, warned=WARNED)
+    answer = specbuilder(*command.split(), "warned.yaml", "--strict", folder=tmp_path)
+    assert (answer.code, answer.out) == (3, "")
+    counted = "warned.yaml: 2 errors\n" if command == "validate" else ""
+    golden("cli/strict.txt", answer.err.removesuffix(counted))
+    assert [path.name for path in tmp_path.iterdir()] == ["warned.yaml"]
+
+
+def test_strict_in_json_and_without_it(tmp_path: Path) -> None:
+    written(tmp_path, warned=WARNED)
+    strict, plain = (specbuilder("validate", "warned.yaml", "--json", *option, folder=tmp_path) for option in (["--strict"], []))
+    assert (strict.code, plain.code) == (3, 0)
+    said = [(found["severity"], found["message"]) for answer in (strict, plain) for found in json.loads(answer.out)["diagnostics"]]
+    suffix = " (an error because of `--strict`)"
+    messages = ["the variable `width` is never used", "nothing reads `linear`, and it is no output"]
+    assert said == [*(("error", message + suffix) for message in messages), *(("warning", message) for message in messages)]
+
+
+def test_strict_has_nothing_to_say_of_what_is_right(tmp_path: Path) -> None:
+    written(tmp_path, right=RIGHT)
+    assert specbuilder("validate", "right.yaml", "--strict", folder=tmp_path) == specbuilder("validate", "right.yaml", folder=tmp_path)
+
+
 @pytest.mark.parametrize(
     ("arguments", "first"),
     [
@@ -240,7 +279,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert stopped.value.code == 0
     said = capsys.readouterr().out
     assert re.findall(r"^    ([a-z-]+)(?: |$)", said, re.MULTILINE) == [
-        *("validate", "summary", "emit", "run", "explain-value", "kinds", "schema", "init")
+        *("validate", "summary", "emit", "run", "resume", "runs", "eval", "predict", "explain-value", "kinds", "schema", "init")
     ]
 
 

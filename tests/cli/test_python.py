@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from specbuilder.api import load
-from specbuilder.diagnostics import UsageError
+from specbuilder.api import load, parse
+from specbuilder.diagnostics import SpecError, UsageError
 
 DIGITS = Path(__file__).parent.parent.parent / "specs" / "digits.yaml"
 
@@ -58,3 +58,13 @@ def test_what_is_no_path_is_told(path: Any, message: str) -> None:
     with pytest.raises(UsageError) as raised:
         load(path)
     assert [(found.code, found.message) for found in raised.value.diagnostics] == [("SB0901", message)]
+
+
+@pytest.mark.parametrize("is_file", [True, False])
+def test_strict_refuses_what_is_a_warning(is_file: bool, tmp_path: Path) -> None:
+    text = 'specbuilder: 1\nname: a\nvars: {width: 3}\nmodel: {inputs: {x: "float32[B, 4]"}, nodes: [relu]}\n'
+    (tmp_path / "a.yaml").write_text(text)
+    assert [(found.severity, found.code) for found in (load(tmp_path / "a.yaml") if is_file else parse(text)).warnings] == [("warning", "SB0306")]
+    with pytest.raises(SpecError) as raised:
+        load(tmp_path / "a.yaml", strict=True) if is_file else parse(text, strict=True)
+    assert [found.message for found in raised.value.diagnostics] == ["the variable `width` is never used (an error because of `--strict`)"]

@@ -618,7 +618,7 @@ SPOILS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("abs", "erf", "neg"), ("", "", "alien", "alien", "complex")),
     "einsum": ("", "", "", "size", "size", "dtype", "rank"),
     **dict.fromkeys(("arange", "zeros", "ones", "full", "parameter", "buffer"), ("",)),
-    **dict.fromkeys(("amin", "logsumexp", "var", "std", "argmax", "argmin", "prod", "cumsum", "sort", "topk", "unbind"), _AXES),
+    **dict.fromkeys(("amin", "logsumexp", "var", "std", "argmax", "argmin", "prod", "cumsum", "sort", "topk", "unbind", "append"), _AXES),
     **dict.fromkeys(("mean", "sum", "amax", "squeeze", "unsqueeze", "softmax", "log_softmax"), _AXES),
 }
 """How the uses of a kind are spoiled, where the usual mixture rarely meets what torch refuses."""

@@ -347,6 +347,11 @@ def _multiplied(_kind: type[Node], given: Tensors, settings: dict[str, Any]) -> 
     return evaluate(Code("torch.prod"), ())(given[0], dim=settings["dim"], keepdim=settings["keepdim"])
 
 
+def _appended(_kind: type[Node], given: Tensors, settings: dict[str, Any]) -> Any:
+    """What arrives behind nothing."""
+    return torch.cat((given[0].narrow(settings["dim"], 0, 0), given[0]), settings["dim"])
+
+
 def _patterned(kind: type[Node], given: Tensors, settings: dict[str, Any]) -> Any:
     names = {name: value for name, value in settings.items() if name not in ("pattern", "reduction")}
     positional = [settings[name] for name in ("pattern", "reduction") if name in settings]
@@ -384,4 +389,5 @@ CALLS: dict[str, Callable[[type[Node], Tensors, dict[str, Any]], Any]] = {
     "rearrange": _patterned,
     "einops_reduce": _patterned,
     "einops_repeat": _patterned,
+    "append": _appended,
 }

@@ -6,7 +6,7 @@ Modules are made anew from their constructors and take their tensors out of a st
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from specbuilder.catalogue.contract import DEVICE, ITSELF, TRAINING, Attribute, Call, Code, Index, Infix, Input, Method, Module, Prefix, Slice
+from specbuilder.catalogue.contract import DEVICE, ITSELF, TRAINING, Attribute, Call, Code, IfNone, Index, Infix, Input, Method, Module, Prefix, Slice
 from specbuilder.graph.graph import GraphNode, TypedGraph, Value
 from specbuilder.shapes import Poly, evaluate
 
@@ -41,13 +41,21 @@ NAMES: dict[str, Any] = {"torch": torch, "nn": nn, "F": F, "Tensor": Tensor}
 
 def run(graph: TypedGraph, state: Mapping[str, Tensor], inputs: Mapping[str, Tensor], sizes: Mapping[str, int]) -> dict[str, Tensor]:
     """What the graph gives, in evaluation mode, with the tensors of `state`. `sizes` are those of the symbols in its inputs."""
-    values: dict[Value, Any] = {value: inputs[str(value.path[0])] for value in graph.inputs}
+    values = all_values(graph, state, inputs, sizes, {})
+    return {name: values[value] for name, value in graph.outputs.items()}
+
+
+def all_values(
+    graph: TypedGraph, state: Mapping[str, Tensor], inputs: Mapping[str, Tensor], sizes: Mapping[str, int], past: Mapping[Value, Tensor | None]
+) -> dict[Value, Any]:
+    """Every value of the graph; `past` are those that an earlier call kept, of the graph of a call with state."""
+    values: dict[Value, Any] = {value: inputs[str(value.path[0])] for value in graph.inputs} | dict(past)
     for helper in {helper for node in graph.nodes for helper in node.kind.helpers}:
         exec(helper, NAMES)
     for node in graph.nodes:
         given = evaluated(node, state, values, sizes)
         values.update(zip(node.outputs, given if isinstance(given, tuple | list) else (given,), strict=True))
-    return {name: values[value] for name, value in graph.outputs.items()}
+    return values
 
 
 def tensor(node: GraphNode, name: str, state: Mapping[str, Tensor]) -> Tensor:
@@ -82,19 +90,16 @@ def value_of(code: Any, node: GraphNode, values: Mapping[Value, Any], sizes: Map
 
     match code:
         case Input():
-            arrival = node.inputs[code.port]
-            if isinstance(arrival, tuple):
-                return [values[each] for each in arrival] if code.item is None else values[arrival[code.item]]
-            return None if arrival is None else values[arrival]
+            return arriving(code, node, values)
         case Code():
             if code in (DEVICE, TRAINING):
                 return torch.device("cpu") if code == DEVICE else False
             return named(code.text)
         case Call():
             function = module if code.function == ITSELF else named(code.function)
-            return function(*map(of, code.args), **{name: of(value) for name, value in code.kwargs})
+            return function(*map(of, code.args), **by_name(code.kwargs, of))
         case Method():
-            return getattr(of(code.value), code.name)(*map(of, code.args), **{name: of(value) for name, value in code.kwargs})
+            return getattr(of(code.value), code.name)(*map(of, code.args), **by_name(code.kwargs, of))
         case Infix():
             return reduce(OPERATORS[code.operator], map(of, code.operands))
         case Prefix():
@@ -102,6 +107,8 @@ def value_of(code: Any, node: GraphNode, values: Mapping[Value, Any], sizes: Map
         case Index():
             keys: tuple[Any, ...] = tuple(map(of, code.keys))
             return of(code.value)[keys if len(keys) != 1 else keys[0]]
+        case IfNone():
+            return of(code.absent if of(code.value) is None else code.present)
         case Slice():
             return slice(of(code.start), of(code.stop), of(code.step))
         case Poly():
@@ -109,6 +116,17 @@ def value_of(code: Any, node: GraphNode, values: Mapping[Value, Any], sizes: Map
         case tuple():
             return tuple(map(of, code))
     return code
+
+
+def arriving(code: Input, node: GraphNode, values: Mapping[Value, Any]) -> Any:
+    arrival = node.inputs[code.port]
+    if isinstance(arrival, tuple):
+        return [values[each] for each in arrival] if code.item is None else values[arrival[code.item]]
+    return None if arrival is None else values[arrival]
+
+
+def by_name(kwargs: Iterable[tuple[str, Any]], of: Callable[[Any], Any]) -> dict[str, Any]:
+    return {name: of(value) for name, value in kwargs}
 
 
 def named(text: str) -> Any:

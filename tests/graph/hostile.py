@@ -87,6 +87,13 @@ SPECS: dict[str, Hostile] = {
     "a column of 10^9": Hostile(
         spec([{"linear": 8, "repeat": {"n": "$(range(1000000000))"}}]), 3, "SB0501: a list of 1000000000 elements is too long: at most 100000"
     ),
+    "150,000 nodes written out": Hostile(spec(["relu"] * 150_000), 3, "SB0601: 150,000 nodes are written out, but a spec has at most 100,000"),
+    "150,000 nodes written out in lists": Hostile(
+        spec([{"sequence": ["relu"] * 50_000}, {"residual": ["relu"] * 50_000}, {"branches": {"a": ["relu"] * 50_000}, "merge": "add"}]),
+        3,
+        "SB0601: 150,000 nodes are written out, but a spec has at most 100,000",
+    ),
+    "500,000 nodes written out": Hostile(spec(["relu"] * 500_000), 3, "SB0112: the spec is too large: 500003 entries of JSON, more than 200000"),
     "10^12 parameters": Hostile(
         spec([{"linear": 10**6}], input="float32[B, 1000000]"),
         3,

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from specbuilder.api import Spec, parse
-from specbuilder.diagnostics import SpecError
+from specbuilder.diagnostics import Diagnostics, Source, Span, SpecError
+from specbuilder.graph.findings import Findings
 from specbuilder.graph.graph import GraphNode, Item, Part
 from tests.graph.test_expand import IMAGE, TWO, VEC, reads
 
@@ -298,6 +299,38 @@ def test_tie_is_the_other_nodes_tensor() -> None:
     assert not spec.graph.nodes[1].owned
 
 
+CHAIN = """\
+- linear: {out_features: 8, bias: false}
+  name: a
+- linear: 4
+  name: b
+  tie: {weight: a.weight}
+- linear: 8
+- linear: 4
+  name: c
+  tie: {weight: b.weight}
+- linear: 8
+- linear: 4
+  name: d
+  tie: {weight: c.weight}"""
+
+
+def test_tie_to_a_tie_is_the_tensor_that_is_there() -> None:
+    """`b` is the transpose of `a`, so no module holds it; `c` and `d` are `b`, one behind the other, and compute with that of `a` too."""
+    spec = spec_of("", CHAIN)
+    a, b, _, c, _, d = spec.graph.nodes
+    assert [(node.ties["weight"].source.node, node.ties["weight"].source.is_transposed) for node in (b, c, d)] == [(a, True)] * 3
+    assert spec.source.count(", self.a.weight.mT, self.") == 3
+    model = spec.build()
+    weight, x = model.get_parameter("a.weight"), torch.randn(3, 4)
+    expected = x @ weight.T
+    for name in ("b", "linear", "c", "linear_2", "d"):
+        matrix = model.get_parameter(f"{name}.weight") if "linear" in name else weight.T
+        expected = expected @ matrix.T + model.get_parameter(f"{name}.bias")
+    assert torch.allclose(model(x), expected, atol=1e-5)
+    assert sorted(name for name in model.state_dict() if name.endswith("weight")) == ["a.weight", "linear.weight", "linear_2.weight"]
+
+
 def test_sizes_stay_symbolic_in_a_block() -> None:
     spec = spec_of(
         "cut:\n  inputs: {x: '[B, C, 2*h, W]'}\n  nodes:\n    - reshape: [$B, $C, $h, $(2 * W)]",
@@ -381,3 +414,19 @@ def test_a_list_may_hold_one(nodes: str, gives: tuple[str, ...], copies: int) ->
     x = torch.ones(2, 4)
     (type,) = spec.graph.output_types.values()
     assert list(spec.build()(x).shape) == [2, *type.shape[1:]]
+
+
+def test_two_mistakes_of_one_place_in_one_copy_are_two() -> None:
+    """What one copy tells twice of a place is told twice, and not folded into the first."""
+    collected = Diagnostics()
+    findings = Findings(collected)
+    span = Span(Source("a.yaml", "- linear"), 2, 8)
+    findings.begin()
+    for number in range(2):
+        if number:
+            findings.next_copy()
+        findings.warning("SB0422", "no rule was found for `a`", span)
+        if not number:
+            findings.warning("SB0422", "no rule was found for `b`", span)
+    findings.end_copies()
+    assert [found.message for found in collected] == ["no rule was found for `a`", "no rule was found for `b` (in copy 1 of 2)"]

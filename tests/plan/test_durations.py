@@ -44,6 +44,31 @@ def test_text_is_no_duration(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "shown", "seconds"),
+    [
+        ("90 seconds", "90 seconds", 90.0),
+        ("1 second", "1 second", 1.0),
+        ("10 minutes", "10 minutes", 600.0),
+        ("1 hour", "1 hour", 3600.0),
+        ("1.5hours", "1.5 hours", 5400.0),
+        ("0 minutes", "0 minutes", 0.0),
+        ("5 epochs", "5 epochs", None),
+        ("10%", "10%", None),
+    ],
+)
+def test_times_are_durations_only_where_they_are_asked_for(text: str, shown: str, seconds: float | None) -> None:
+    duration = parse_duration(text, with_times=True)
+    assert duration is not None
+    assert (str(duration), duration.seconds) == (shown, seconds)
+    assert (parse_duration(text) is None) is (seconds is not None)
+
+
+@pytest.mark.parametrize("text", ["1 min", "10 m", "1 day", "3 hour s", "-1 hours", "1e999 hours"])
+def test_text_is_no_time_either(text: str) -> None:
+    assert parse_duration(text, with_times=True) is None
+
+
+@pytest.mark.parametrize(
     ("text", "of", "steps"),
     [
         ("0 steps", None, 0),

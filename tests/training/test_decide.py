@@ -34,6 +34,26 @@ def test_decide(wishes: Wishes, machine: Machine, expected: tuple[str, ...]) -> 
     assert all(decision["reason"] for name, decision in found.as_json().items() if name != "versions")
 
 
+FEEDS: list[tuple[Wishes, int, tuple[str, int], str, str]] = [
+    (Wishes(), 8, ("device", 0), "the samples are kept on the device and gathered there", "the samples on the device need none"),
+    (Wishes(feed="device"), 8, ("device", 0), "asked for", "the samples on the device need none"),
+    (Wishes(workers=0), 8, ("device", 0), "the samples are kept on the device and gathered there", "the samples on the device need none"),
+    (Wishes(workers=3), 8, ("workers", 3), "a number of workers is asked for", "asked for"),
+    (Wishes(feed="workers", workers=0), 8, ("workers", 0), "asked for", "asked for"),
+    (Wishes(feed="workers"), 1, ("workers", 0), "asked for", "one core cannot read ahead and train at once"),
+    (Wishes(feed="workers"), 2, ("workers", 1), "asked for", "one less than the 2 cores"),
+    (Wishes(feed="workers"), 4, ("workers", 3), "asked for", "one less than the 4 cores"),
+    (Wishes(feed="workers"), 64, ("workers", 4), "asked for", "enough for most readers; the machine has 64 cores"),
+]
+
+
+@pytest.mark.parametrize(("wishes", "cores", "expected", "why_feed", "why_workers"), FEEDS)
+def test_where_samples_come_from(wishes: Wishes, cores: int, expected: tuple[str, int], why_feed: str, why_workers: str) -> None:
+    found = decide(wishes, Machine(cuda=False, cuda_bf16=False, mps=False, cpu_threads=1, cores=cores))
+    assert (found.feed.value, found.workers.value) == expected
+    assert (found.feed.reason, found.workers.reason) == (why_feed, why_workers)
+
+
 @pytest.mark.parametrize(
     ("wishes", "machine", "message"),
     [

@@ -27,6 +27,8 @@ ROOT = Path(__file__).parent.parent.parent
 HERE = {**os.environ, "PYTHONPATH": str(ROOT)}
 """So that a command in another folder runs the package beside these tests, whichever is installed."""
 FILES = {
+    ".lock",
+    "checkpoints",
     "spec.yaml",
     "sources.json",
     "plan.json",
@@ -82,6 +84,7 @@ def test_a_run_folder_keeps_what_the_spec_includes_and_how_it_was_asked_for(tmp_
         "variant": "all_classes",
         "set": {"train.epochs": "1", "expect": "{}"},
         "included": {"parts/sizes.yaml": {"file": "included/1-sizes.yaml", "sha256": sha256(part.encode()).hexdigest()}},
+        "kinds": [],
     }
     origins = json.loads((run.folder / "plan.json").read_text())["origins"]
     assert (origins["train.epochs"], origins["train.loss"], origins["train.compile"]) == ("command line", "spec", "default")
@@ -192,9 +195,13 @@ def test_a_promise_about_a_metric_is_not_held_against_other_data(tmp_path: Path)
 def test_a_loss_that_is_no_number_ends_the_run_and_the_folder_says_so(tmp_path: Path) -> None:
     with pytest.raises(RunError) as caught:
         digits(train__optimizer={"sgd": {"lr": 1e30}}, train__schedule="constant").train(root=tmp_path, device="cpu")
-    assert caught.value.diagnostics[0].message == "the training loss is nan at step 23"
+    said = caught.value.diagnostics[0].message
+    assert said.startswith("the training loss is not a number in step 2 (epoch 1); its batch holds the training samples 344, 1421, 66, ")
+    assert said.endswith(" and 56 more")
     status = json.loads((tmp_path / "digits/1/status.json").read_text())
-    assert status == {"state": "failed", "error": "the training loss is nan at step 23"}
+    samples = status.pop("samples")
+    assert status == {"state": "failed", "error": said, "code": "SB1101"}
+    assert (len(samples), samples[:3]) == (64, [344, 1421, 66])
 
 
 def test_labels_outside_of_the_classes_are_found_before_anything_runs(tmp_path: Path) -> None:
@@ -338,7 +345,7 @@ def test_weights_that_the_machine_has_no_memory_for_are_told_with_their_size(tmp
         with pytest.raises(ResourceError) as caught:
             act()
         assert caught.value.diagnostics[0].message == said
-    assert json.loads((tmp_path / "tokens/1/status.json").read_text()) == {"state": "failed", "error": said}
+    assert json.loads((tmp_path / "tokens/1/status.json").read_text()) == {"state": "failed", "error": said, "code": "SB0605"}
 
 
 DAMAGE: dict[str, tuple[str, bytes | None, type[SpecbuilderError], str]] = {
@@ -451,7 +458,7 @@ def test_ctrl_c_stops_cleanly(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert "Traceback" not in err
     assert "stopping after this step" in err
-    assert "going on from here (`resume`) is not there yet" in out
+    assert "go on with `specbuilder resume runs/digits/1`" in out
     assert state_of(folder) == "interrupted"
     assert (folder / "weights.safetensors").exists()
 

@@ -78,7 +78,7 @@ def _listed(names: Iterable[str]) -> str:
 
 def _read(path: Path) -> Columns:
     """The columns of one file."""
-    readers = {".npz": _read_npz, ".safetensors": _read_safetensors}
+    readers = {".npz": read_npz, ".safetensors": read_safetensors}
     if path.suffix not in readers:
         help = "write it with `numpy.savez(FILE, image=..., label=...)` or `safetensors.numpy.save_file`"
         found = f"not with `{path.suffix}`" if path.suffix else "and this one has no ending"
@@ -97,7 +97,8 @@ def _read(path: Path) -> Columns:
     return {name: Column(tensor) for name, tensor in tensors.items()}
 
 
-def _read_npz(path: Path) -> dict[str, Tensor]:
+def read_npz(path: Path) -> dict[str, Tensor]:
+    """The arrays of an .npz file by name."""
     from zipfile import is_zipfile
 
     import numpy as np
@@ -134,7 +135,25 @@ def _member(path: Path, content: Any, name: str) -> Tensor:
     return tensor_of(array, f"{path}: `{name}`")
 
 
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
+def read_npy(path: Path) -> Tensor:
+    """The array of an .npy file."""
+    import numpy as np
+
+    try:
+        array = np.load(path, allow_pickle=False)
+    except Exception as error:  # as in `read_npz`
+        if "allow_pickle" in str(error) and path.read_bytes().startswith(b"\x93NUMPY"):
+            raise DataError.of("SB0809", f"{path} holds Python objects, which are not loaded from a file") from None
+        if "allow_pickle" in str(error):
+            raise DataError.of("SB0807", f"{path} is no .npy file", help="write it with `numpy.save(FILE, array)`") from None
+        raise _broken(path, error) from error
+    if not isinstance(array, np.ndarray):
+        raise DataError.of("SB0807", f"{path} is no .npy file: it holds several arrays", help="call it .npz")
+    return tensor_of(array, str(path))
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a .safetensors file by name."""
     from safetensors.torch import load_file
 
     try:

@@ -3,7 +3,21 @@
 from __future__ import annotations
 
 from specbuilder.catalogue import demands
-from specbuilder.catalogue.contract import TRAINING, Argument, Example, Expression, Function, Infix, Input, Port, Probability, Refusal, call, function
+from specbuilder.catalogue.contract import (
+    TRAINING,
+    Argument,
+    Example,
+    Expression,
+    Function,
+    Infix,
+    Input,
+    Port,
+    Probability,
+    Refusal,
+    Remark,
+    call,
+    function,
+)
 from specbuilder.catalogue.declared import Field
 from specbuilder.shapes import Dim, TensorType, broadcast, equal
 
@@ -70,6 +84,9 @@ class ScaledDotProductAttention(Function):
             # The function does not know which mode it is in: 0 in evaluation.
             settings["dropout_p"] = Infix("*", (self.dropout_p, TRAINING))
         return call("F.scaled_dot_product_attention", Input(0), Input(1), Input(2), **settings, **self.changed("is_causal", "scale", "enable_gqa"))
+
+    def remarks(self, query: TensorType, key: TensorType, value: TensorType, attn_mask: TensorType | None = None) -> tuple[Remark, ...]:
+        return demands.causal(self.kind, query.shape[-2], key.shape[-2]) if self.is_causal else ()
 
     def _batches(self, query: TensorType, key: TensorType, value: TensorType) -> None:
         """The axes before the last two are equal, but for heads of which each serves several."""

@@ -24,6 +24,7 @@ from specbuilder.catalogue.contract import (
     PositiveInt,
     Probability,
     Refusal,
+    Remark,
     call,
     layer,
 )
@@ -136,6 +137,9 @@ class MultiheadAttention(Layer):
             masks["attn_mask"] = Input(4)
         uses = call(ITSELF, Input(0), Input(1), Input(2), **masks, need_weights=False)
         return Module(call("nn.MultiheadAttention", embed, self.num_heads, **settings, batch_first=True), Index(uses, (0,)))
+
+    def remarks(self, query: TensorType, key: TensorType, value: TensorType, *masks: TensorType | None) -> tuple[Remark, ...]:
+        return demands.causal(self.kind, query.shape[1], key.shape[1]) if self.is_causal else ()
 
     def _causal(self, asking: Dim, read: Dim) -> Argument:
         """Torch wants the mask beside `is_causal`. It is boolean, as `key_padding_mask` is: torch deprecates masks of two dtypes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from specbuilder.catalogue import demands
-from specbuilder.catalogue.contract import Example, Layer, Module, Parameter, PositiveInt, Refusal, call, layer
+from specbuilder.catalogue.contract import Argument, Example, Expression, Input, Layer, Module, Parameter, PositiveInt, Refusal, call, layer
 from specbuilder.catalogue.declared import Field
 from specbuilder.shapes import TensorType
 
@@ -42,3 +42,6 @@ class Embedding(Layer):
 
     def source(self, x: TensorType) -> Module:
         return Module(call("nn.Embedding", self.num_embeddings, self.embedding_dim, **self.changed("padding_idx")))
+
+    def with_transposed(self, tensor: str, held: Mapping[str, Argument]) -> Expression | None:
+        return call("F.embedding", Input(), held["weight"], **self.changed("padding_idx")) if tensor == "weight" else None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from specbuilder.catalogue import demands
-from specbuilder.catalogue.contract import Example, Layer, Module, Parameter, PositiveInt, call, layer
+from specbuilder.catalogue.contract import Argument, Example, Expression, Input, Layer, Module, Parameter, PositiveInt, call, layer
 from specbuilder.catalogue.declared import Field
 from specbuilder.shapes import Dim, TensorType
 
@@ -37,6 +39,9 @@ class Linear(Layer):
 
     def source(self, x: TensorType) -> Module:
         return Module(call("nn.Linear", self._features(x), self.out_features, **self.changed("bias")))
+
+    def with_transposed(self, tensor: str, held: Mapping[str, Argument]) -> Expression | None:
+        return call("F.linear", Input(), held["weight"], *((held["bias"],) if self.bias else ())) if tensor == "weight" else None
 
     def _features(self, x: TensorType) -> int:
         demands.at_least_one_axis(self.kind, x)

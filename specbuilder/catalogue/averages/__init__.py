@@ -1,0 +1,1 @@
+"""See `contract.py` for what a kind is."""

@@ -1,0 +1,28 @@
+"""`weights.safetensors`: the weights that a run leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+from specbuilder.training.memory import PART, disk
+
+
+def save_weights(weights: Mapping[str, Tensor], folder: Path) -> None:
+    """`weights.safetensors`: the state dict, contiguous and on the CPU. A tensor that two names share is stored under both, since `load_state_dict`, by
+    which the folder is used without this package, wants all names.
+    """
+    stored: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in weights.items():
+        kept = tensor.detach().contiguous().cpu()
+        # safetensors takes no memory twice.
+        stored[name] = kept.clone() if kept.data_ptr() in seen else kept
+        seen.add(kept.data_ptr())
+    beside = folder / f".weights.safetensors{PART}"
+    with disk(beside, sum(tensor.nbytes for tensor in stored.values())):
+        save_file(stored, beside)
+        beside.replace(folder / "weights.safetensors")
