@@ -3,6 +3,7 @@
 validate   whole processes: `specbuilder validate` against a process that only imports the usual libraries
 scale      `validate` and `emit` over 10 to 10,000 nodes
 limits     what hostile specs cost
+checkpoints what keeping the state costs a run
 steps      the training step against a tuned hand-written twin, interleaved, in one process
 order      what the exact order of an epoch costs
 """
@@ -11,9 +12,16 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import limits, order, scale, steps, validate
+from benchmarks import checkpoints, limits, order, scale, steps, validate
 
-NAMES = {"validate": validate.main, "scale": scale.main, "limits": limits.main, "steps": steps.main, "order": order.main}
+NAMES = {
+    "validate": validate.main,
+    "scale": scale.main,
+    "limits": limits.main,
+    "steps": steps.main,
+    "order": order.main,
+    "checkpoints": checkpoints.main,
+}
 
 
 def main() -> None:

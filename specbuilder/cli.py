@@ -628,16 +628,16 @@ class _Terminal:
     def evaluated(self, row: Mapping[str, Any], timing: Mapping[str, Any]) -> None:
         from specbuilder.report.run import evaluation
 
-        if self._bar is not None:
-            self._bar.update(self._task, completed=row["step"])
-        self._line(evaluation(row, timing, self._steps))
+        self._line(evaluation(row, timing, self._steps), step=row["step"])
 
-    def _line(self, line: str) -> None:
-        """A line that stays, above the bar where there is one."""
+    def _line(self, line: str, step: int | None = None) -> None:
+        """A line that stays, above the bar where there is one, which stands at `step` then."""
         if self._bar is None:
             _tell(line)
             return
         try:
+            if step is not None:
+                self._bar.update(self._task, completed=step)
             self._bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
         except OSError:
             _silence(sys.stdout)

@@ -97,9 +97,9 @@ def _check_plan(folder: Path, stored: Mapping[str, Any], job: Job, *, allow_plan
     if not fixed and _body(_read(folder / "model.py")) != _body(job.texts.model.text):
         raise UsageError.of("SB0956", f"the network is another than that of the run in {folder}", help="begin a new run")
     if fixed or (found and not allow_plan_change):
-        listed = "\n".join(f"  {difference}" for difference in found)
+        listed = "; ".join(map(str, found))
         help = "begin a new run" if fixed else "add `--allow-plan-change` to make the run longer or shorter"
-        raise UsageError.of("SB0956", f"the plan is another than that of the run in {folder}:\n{listed}", help=help)
+        raise UsageError.of("SB0956", f"the plan is another than that of the run in {folder}: {listed}", help=help)
     return bool(found)
 
 

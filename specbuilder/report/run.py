@@ -60,7 +60,7 @@ def evaluation(row: Mapping[str, Any], timing: Mapping[str, Any], steps: int) ->
     figures_of = [f"{name} {_figure(name, value)}" for name, value in row.items() if name not in ("step", "epoch", "lr")]
     seconds = timing["seconds"]
     rate = timing["samples_per_second"]
-    left = seconds / row["step"] * (steps - row["step"])
+    left = seconds / max(row["step"] - timing["from_step"], 1) * (steps - row["step"])
     tail = [f"{figures.large(rate)} samples/s", f"lr {row['lr']:.3g}"]
     if row["step"] < steps:
         tail.append(f"{figures.duration(left)} left")

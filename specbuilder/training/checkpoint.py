@@ -72,6 +72,8 @@ class Checkpoints:
 
     def __init__(self, store: Store, plan: CheckpointPlan, journal: Journal, facts: Mapping[str, Any], said: Callable[[str], None]) -> None:
         self.next_step = NEVER if plan.every_steps is None else plan.every_steps
+        self.written = 0
+        """How many were written so far."""
         self.trouble: ResourceError | None = None
         """Why the last one could not be written."""
         self._store, self._plan, self._journal, self._facts, self._said = store, plan, journal, facts, said
@@ -156,6 +158,7 @@ class Checkpoints:
             return
         try:
             self._cost, self.trouble = pending.result(), None
+            self.written += 1
             for remark in self._store.remarks:
                 self._said(remark)
         except ResourceError as error:

@@ -212,6 +212,7 @@ def _look(
     row["lr"] = float(state.optimizer.param_groups[0]["lr"])
     timing = {
         "step": state.step,
+        "from_step": first_step,
         "seconds": round(monotonic() - clock.began, 3),
         "samples_per_second": round(state.samples / max(training_s, 1e-9), 1),
     }
