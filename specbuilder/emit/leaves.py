@@ -18,7 +18,7 @@ from specbuilder.emit.nodes import After
 from specbuilder.emit.outline import Unit, title
 from specbuilder.emit.signatures import parameters_of
 from specbuilder.graph.graph import GraphNode, Past, Value
-from specbuilder.language.names import MODULE_ATTRIBUTES
+from specbuilder.language.names import MODULE_ATTRIBUTES, READ_BY_FORWARD
 from specbuilder.records import Record
 from specbuilder.shapes import Dim, Poly
 
@@ -43,7 +43,8 @@ class _Leaves:
         self.is_shared = any(owner != at for at, owner in enumerate(owners))
         depth = len(form.first.path)
         self.taken = {
-            "self",
+            *READ_BY_FORWARD,
+            "super",
             "device",
             *form.pasted,
             *MODULE_ATTRIBUTES,

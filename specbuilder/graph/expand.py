@@ -234,10 +234,7 @@ class _Walk:
             produced = self._walk_copy(node, path, here, carried, is_copy=copies is not None)
             self.growing.sharing -= node.is_shared and position > 0
             copied.append(produced)
-            if given is None:
-                place.scope.has_nameless = True
-            else:
-                names.setdefault(given, []).append(produced)
+            self._call(node, given, produced, names, place.scope)
             if self.growing.is_full:
                 break
         if copies is not None:
@@ -285,6 +282,21 @@ class _Walk:
         except Undefined:
             return None
         return name if check_name(name, node.name.span, self.findings) else None
+
+    def _call(self, node: NodeTree, name: str | None, produced: Produced, names: dict[str, list[Produced]], scope: Scope) -> None:
+        """Takes down what a copy is called: with a name that holds an index it is a module of its own, and with shared weights it is none."""
+        if name is None:
+            scope.has_nameless = True
+            return
+        if names and node.name is not None and node.name.is_deferred and node.is_shared == (name not in names):
+            if node.is_shared:
+                message = f"copies with shared weights have one name, but this one is called `{name}` and the first `{next(iter(names))}`"
+                self.findings.error("SB0304", message, node.name.span, help="give all of them one name, or leave out `shared`")
+            else:
+                help = "leave the name without an index: copies are numbered"
+                self.findings.error("SB0304", f"two copies are called `{name}`", node.name.span, help=help)
+            return
+        names.setdefault(name, []).append(produced)
 
     def _declare(self, name: str, named: Named, node: NodeTree, scope: Scope) -> None:
         earlier = scope.named.get(name)
@@ -397,6 +409,7 @@ class _Walk:
         if arrivals is None or kind is None:
             return unknown(path, _ports_of(cls))
         if isinstance(kind, BlockKind):
+            self._has_no_tensors(node)
             return self._block(node, kind, arrivals, path, place, is_copy=is_copy)
         return self.leaves.grow(node, kind, arrivals, path, place)
 
@@ -486,6 +499,16 @@ class _Walk:
             whole = added.replace(fields={**inner.fields, **added.fields})
             kind = finish(whole, cls, {**there_values, **here_values}, self.findings)  # type: ignore[assignment]
         return self._apply(node, cls, kind, path, place, carried, is_copy=is_copy)
+
+    def _has_no_tensors(self, node: NodeTree) -> None:
+        """A block has no tensors of its own: what is said of tensors belongs beside the kinds in it."""
+        said = {"init": node.init, "tie": next(iter((node.tie or {}).values()), None), "freeze": node.freeze}
+        for word, value in said.items():
+            if value is not None:
+                help = (
+                    "write it beside a kind in the block, or as a rule of `model.init`" if word == "init" else "write it beside a kind in the block"
+                )
+                self.findings.error("SB0201", f"`{word}` is for a node with weights of its own, and `{node.title}` is a block", value.span, help=help)
 
     def _block(self, node: NodeTree, kind: BlockKind, arrivals: tuple[Arrival, ...], path: Path, place: Place, *, is_copy: bool) -> Produced:
         block = type(kind).block

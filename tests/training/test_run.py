@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -478,7 +479,9 @@ def test_a_terminal_that_hangs_up_interrupts_the_run(tmp_path: Path) -> None:
     import pty
 
     parent, child = pty.openpty()
-    process, folder = started(tmp_path, stdin=child, stdout=child, stderr=child, start_new_session=True)
+    # These tests may themselves run where a hang-up is ignored (`nohup`), which a child inherits.
+    heard = partial(signal.signal, signal.SIGHUP, signal.SIG_DFL)
+    process, folder = started(tmp_path, stdin=child, stdout=child, stderr=child, start_new_session=True, preexec_fn=heard)
     os.close(child)
     os.close(parent)  # all that it prints from now on fails
     process.send_signal(signal.SIGHUP)
