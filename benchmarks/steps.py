@@ -16,34 +16,16 @@ from benchmarks.twins import CNN_KEYS, MLP_KEYS, Cnn, Mlp, copy_weights, fit
 from specbuilder.api import Spec
 from specbuilder.emit.load import load
 from specbuilder.emit.objective import emit_objective
-from specbuilder.training.checkpoint import NEVER
 from specbuilder.training.columns import split
 from specbuilder.training.feed import Feed, Route
 from specbuilder.training.loop import Course, rates, train
+from specbuilder.training.run import Nothing, Silent
 from specbuilder.training.state import State
 from specbuilder.training.step import make_optimizer, make_step
 from specbuilder.training.weighing import Weighing
 
 ROUNDS = 25
 CPU = torch.device("cpu")
-
-
-class Nobody:
-    """A journal, a watcher and a keeper that do nothing."""
-
-    next_step = NEVER
-
-    def progress(self, step: int, steps: int) -> None: ...
-
-    def evaluated(self, *_: Any, **__: Any) -> None: ...
-
-    def evaluation(self, metrics: Any, timing: Any) -> None: ...
-
-    def reached(self, state: State) -> None: ...
-
-    def ticked(self, state: State) -> None: ...
-
-    def left(self, state: State) -> None: ...
 
 
 def runner(spec: Spec, epochs: int) -> tuple[nn.Module, Callable[[], State], Feed]:
@@ -81,8 +63,8 @@ def runner(spec: Spec, epochs: int) -> tuple[nn.Module, Callable[[], State], Fee
             context=None,
             weighing=Weighing(),
         )
-        nobody: Any = Nobody()
-        train(state, course, nobody, nobody, nobody, lambda: False)
+        nothing: Any = Nothing()
+        train(state, course, nothing, Silent(), nothing, lambda: False)
         return state
 
     return model, run, feed

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from specbuilder.api import Spec, load_run, raise_found, read_json, read_text, spec_of
-from specbuilder.diagnostics import DataError, Diagnostics, UsageError, did_you_mean
+from specbuilder.diagnostics import DataError, Diagnostics, SpecbuilderError, UsageError, did_you_mean
 from specbuilder.pipeline import plan_for
 from specbuilder.plan.plan import Plan
 from specbuilder.plan.recorded import facts_of
@@ -66,8 +66,7 @@ def _judged(folder: Path, spec: Spec, stored: Mapping[str, Any], own: Mapping[st
         check_values(plan, spec.graph, parts)
         return plan, parts
     if not own and not known.is_made_up and stored["data"].get("dataset") is None:
-        help = "evaluate it in Python: `specbuilder.runs.evaluate_run(folder, test=(inputs, target))`"
-        raise UsageError.of("SB0955", "the samples of this run were given in Python, and a folder does not hold them", help=help)
+        raise given_in_python("evaluate it in Python: `specbuilder.runs.evaluate_run(folder, test=(inputs, target))`")
     job = spec.job(own, synthetic=known.is_made_up and not own, host=None, stop=None)
     assert job.plan.facts is not None
     if not own and job.plan.facts.fingerprint != known.fingerprint:
@@ -75,6 +74,11 @@ def _judged(folder: Path, spec: Spec, stored: Mapping[str, Any], own: Mapping[st
         raise DataError.of("SB0957", message, help=f"it was {known.fingerprint}")
     check_values(job.plan, spec.graph, job.parts)
     return job.plan, cut_from(job.parts, job.plan.data.split or {}, job.plan.seeds.of("split"))
+
+
+def given_in_python(help: str) -> SpecbuilderError:
+    """What is said of a run whose samples a folder cannot give."""
+    return UsageError.of("SB0955", "the samples of this run were given in Python, and a folder does not hold them", help=help)
 
 
 def _part(split: str | None, parts: Sequence[str]) -> str:

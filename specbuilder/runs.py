@@ -12,16 +12,15 @@ from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Any
 
-from specbuilder.api import Run, load_run, spec_of
-from specbuilder.diagnostics import DataError, SpecbuilderError, UsageError
-from specbuilder.predicting import Prediction, evaluate_run, predict
+from specbuilder.api import Run, load_run, read_json, read_text, spec_of
+from specbuilder.diagnostics import SpecbuilderError, UsageError
+from specbuilder.emit.model import body_of
+from specbuilder.predicting import Prediction, evaluate_run, given_in_python, predict
 from specbuilder.records import Record
 
 if TYPE_CHECKING:
     from specbuilder.training.run import Host, Job
 
-ENDED = ("finished",)
-"""States that leave nothing to do."""
 NOT_A_NUMBER = "SB1101"
 """The code of a run that failed since its loss was no number: made again, its steps come to the same."""
 
@@ -54,16 +53,18 @@ def resume(
 
     folder = Path(folder)
     status = read_json(folder / "status.json")
+    is_finished = status.get("state") == "finished"
+    if is_finished and not set:
+        return _finished(folder, host)
     spec = spec_of(folder, set)
     stored = read_json(folder / "plan.json")
     own = {name: part for name, part in (("train", train), ("validation", validation), ("test", test)) if part is not None}
-    synthetic = _check_data(stored, own)
+    synthetic = bool(stored["data"]["is_made_up"])
+    if not own and not synthetic and stored["data"]["dataset"] is None:
+        raise given_in_python("go on with it in Python: `specbuilder.resume(folder, train=(inputs, target))`")
     job = spec.job(own, synthetic=synthetic, host=host, stop=stop)
-    is_longer = _check_plan(folder, stored, job, allow_plan_change=allow_plan_change)
-    if status.get("state") in ENDED and not is_longer:
-        if host is not None:
-            host.said(f"the run in {folder} is finished; there is nothing left to do")
-        return load_run(folder)
+    if not _is_other_length(folder, stored, job, allow_plan_change=allow_plan_change) and is_finished:
+        return _finished(folder, host)
     if status.get("code") == NOT_A_NUMBER:
         message = f"the run in {folder} failed: {status.get('error')}"
         help = "its steps, made again, come to the same; begin a new run with a smaller `lr`"
@@ -77,35 +78,25 @@ def resume(
     return spec.ended(go_on(job, folder, again), has_own_data=bool(own), synthetic=synthetic)
 
 
-def _check_data(stored: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
-    """Whether the samples of the run were made up. Raises `UsageError` where they came from Python code and are not given again."""
-    data = stored.get("data", {})
-    if data.get("is_made_up"):
-        return True
-    if data.get("dataset") is None and not own:
-        help = "go on with it in Python: `specbuilder.resume(folder, train=(inputs, target))`"
-        raise UsageError.of("SB0955", "the samples of this run were given in Python, and a folder does not hold them", help=help)
-    return False
+def _finished(folder: Path, host: Host | None) -> Run:
+    if host is not None:
+        host.said(f"the run in {folder} is finished; there is nothing left to do")
+    return load_run(folder)
 
 
-def _check_plan(folder: Path, stored: Mapping[str, Any], job: Job, *, allow_plan_change: bool) -> bool:
+def _is_other_length(folder: Path, stored: Mapping[str, Any], job: Job, *, allow_plan_change: bool) -> bool:
     """Whether the run becomes longer or shorter. Raises `UsageError` where something else of its plan, or of its network, is not what it was."""
     from specbuilder.plan.difference import differences
 
     found = differences(stored, json.loads(json.dumps(job.plan.as_json())))
     fixed = [difference for difference in found if not difference.is_of_length]
-    if not fixed and _body(_read(folder / "model.py")) != _body(job.texts.model.text):
+    if not fixed and body_of(read_text(folder / "model.py")) != body_of(job.texts.model.text):
         raise UsageError.of("SB0956", f"the network is another than that of the run in {folder}", help="begin a new run")
     if fixed or (found and not allow_plan_change):
         listed = "; ".join(map(str, found))
         help = "begin a new run" if fixed else "add `--allow-plan-change` to make the run longer or shorter"
         raise UsageError.of("SB0956", f"the plan is another than that of the run in {folder}: {listed}", help=help)
     return bool(found)
-
-
-def _body(source: str) -> str:
-    """An emitted file without its head, which names the spec and the version."""
-    return source.split('"""', 2)[-1]
 
 
 class Listed(Record):
@@ -176,26 +167,6 @@ def _steps(folder: Path) -> int | None:
         return read_json(folder / "plan.json")["length"]["steps"]
     except (SpecbuilderError, KeyError, TypeError):
         return None
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The mapping in a file of a run folder."""
-    try:
-        found = json.loads(_read(path))
-    except ValueError as error:
-        raise DataError.of("SB0902", f"{path} is damaged: {error}") from error
-    if not isinstance(found, dict):
-        raise DataError.of("SB0902", f"{path} is damaged: it is no mapping")
-    return found
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (FileNotFoundError, NotADirectoryError):
-        raise UsageError.of("SB0901", f"{path.parent} is no run folder: it has no {path.name}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError.of("SB0902", f"{path} is damaged: {error}") from error
 
 
 __all__ = ["Listed", "Prediction", "evaluate_run", "list_runs", "predict", "resume"]

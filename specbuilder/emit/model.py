@@ -32,6 +32,11 @@ class Emission(Record):
     class_name: str
 
 
+def body_of(source: str) -> str:
+    """An emitted file without its head, which names the spec and the version."""
+    return source.split('"""', 2)[-1]
+
+
 _IMPORTS = {
     "import math": r"\bmath\.",
     "import torch": r"\btorch\.",

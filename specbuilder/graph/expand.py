@@ -16,7 +16,7 @@ from typing import Any
 
 from specbuilder.catalogue import demands, lookup
 from specbuilder.catalogue.contract import Node, Refusal, Stateful
-from specbuilder.catalogue.declared import admits, fields_of
+from specbuilder.catalogue.declared import fields_of
 from specbuilder.catalogue.fields import shown
 from specbuilder.diagnostics import Diagnostics, Related
 from specbuilder.graph.bind import bind
@@ -28,6 +28,7 @@ from specbuilder.graph.formula import Computation, compute
 from specbuilder.graph.graph import STATE, Arrival, Path, TypedGraph, Value
 from specbuilder.graph.growing import DEEPEST_NESTING, DEEPEST_RECURSION, MOST_NODES, MOST_WALKED, Growing
 from specbuilder.graph.initialise import initialise
+from specbuilder.graph.instance import Instances
 from specbuilder.graph.leaf import Leaves, unknown
 from specbuilder.graph.operands import FormulaProblems
 from specbuilder.graph.place import Place
@@ -38,7 +39,7 @@ from specbuilder.graph.variables import Variables
 from specbuilder.graph.wire import Wiring, each, first_reference
 from specbuilder.language.blocks import BlockKind
 from specbuilder.language.document import Mapping as MappingNode
-from specbuilder.language.nodes import check_name, with_arguments
+from specbuilder.language.nodes import check_name
 from specbuilder.language.tree import (
     BlockTree,
     BranchesTree,
@@ -55,11 +56,10 @@ from specbuilder.language.tree import (
     Use,
 )
 from specbuilder.language.unused import names_in
-from specbuilder.language.uses import PRIMARY, finish
 from specbuilder.language.values import Undefined, part, resolve
 from specbuilder.language.vocabulary import Vocabulary
 from specbuilder.records import Record
-from specbuilder.shapes import Dim, DimError, Poly, TensorType, parse_type, same_shape, strongest, substitute, symbol
+from specbuilder.shapes import Dim, DimError, TensorType, parse_type, same_shape, strongest, substitute, symbol
 
 _FRAMES = 40_000
 """Python frames that the deepest nesting may need; these are frames of Python alone, which cost no stack of the process."""
@@ -110,6 +110,7 @@ class _Walk:
         self.variables = variables
         self.vocabulary = Vocabulary(tree.blocks)  # type: ignore[arg-type]  # decode puts blocks there
         self.findings = Findings(diagnostics)
+        self.instances = Instances(self.vocabulary, self.findings)
         self.told = diagnostics
         self.growing = Growing()
         self.leaves = leaves(self.growing, self.findings)
@@ -320,8 +321,8 @@ class _Walk:
         return Produced({"": values}) if node.merge is None else self._merged(node, node.merge, values, path, place)
 
     def _merged(self, node: NodeTree, merge: Use, values: tuple[Value, ...], path: Path, place: Place) -> Produced:
-        cls = self._class(merge, place)
-        kind = self._instance(merge, cls, place) if cls is not None else None
+        cls = self.instances.cls(merge, place)
+        kind = self.instances.of(merge, cls, place) if cls is not None else None
         if cls is None or kind is None:
             return unknown(path, ("",))
         arrivals = self.wiring.joined(cls.inputs, values)
@@ -393,13 +394,13 @@ class _Walk:
     # Kinds and blocks ------------------------------------------------------------------------------------------------
 
     def _use(self, node: NodeTree, use: Use, path: Path, place: Place, there: Place, carried: Output | None, *, is_copy: bool) -> Produced:
-        if isinstance(use.kind, Deferred) and isinstance(given := self._named_kind(use, there), (NodeArgument, NodesArgument)):
+        if isinstance(use.kind, Deferred) and isinstance(given := self.instances.named(use, there), (NodeArgument, NodesArgument)):
             return self._argument(node, use, given, path, place, there, carried, is_copy=is_copy)
-        cls = self._class(use, there)
+        cls = self.instances.cls(use, there)
         if cls is None:
             self.wiring.mark_read(node, place)
             return unknown(path, ("",))
-        kind = self._instance(use, cls, there)
+        kind = self.instances.of(use, cls, there)
         return self._apply(node, cls, kind, path, place, carried, is_copy=is_copy)
 
     def _apply(
@@ -412,55 +413,6 @@ class _Walk:
             self._has_no_tensors(node)
             return self._block(node, kind, arrivals, path, place, is_copy=is_copy)
         return self.leaves.grow(node, kind, arrivals, path, place)
-
-    def _named_kind(self, use: Use, place: Place) -> Any:
-        assert isinstance(use.kind, Deferred)
-        try:
-            return resolve(use.kind, place.names, place.names.names, self.findings)
-        except Undefined:
-            return None
-
-    def _class(self, use: Use, place: Place) -> type[Node] | None:
-        if not isinstance(use.kind, Deferred):
-            return use.cls  # type: ignore[return-value]  # the family of a node's use is `node`
-        name = self._named_kind(use, place)
-        if name is None:
-            return None
-        cls = self.vocabulary.find("node", name) if isinstance(name, str) else None
-        if cls is None:
-            message = f"unknown kind of node `{name}`" if isinstance(name, str) else f"a kind is wanted here, but this is {shown(name)}"
-            self.findings.error("SB0205", message, use.span, help=self.vocabulary.unknown("node", str(name)))
-        return cls  # type: ignore[return-value]
-
-    def _instance(self, use: Use, cls: type[Node], place: Place) -> Node | None:
-        if use.instance is not None:
-            return use.instance  # type: ignore[return-value]
-        if use.is_wrong:
-            return None
-        if use.cls is None:
-            use = with_arguments(use, cls, self.vocabulary, self.findings)
-        values = self._values(use, cls, place)
-        return None if values is None else finish(use, cls, values, self.findings)  # type: ignore[return-value]
-
-    def _values(self, use: Use, cls: type[Node], place: Place) -> dict[str, Any] | None:
-        """The fields of a use with their values; None when one of them cannot be had, which has been told."""
-        values: dict[str, Any] = {}
-        is_whole = True
-        for name, entry in use.fields.items():
-            if isinstance(entry.value, (NodeArgument, NodesArgument)):
-                values[name] = entry.value if entry.value.place is not None else entry.value.written_in(place)
-                continue
-            try:
-                values[name] = resolve(entry.value, place.names, place.names.names, self.findings)
-            except Undefined:
-                is_whole = False
-                continue
-            key = cls.primary if name == PRIMARY and cls.primary else name
-            if isinstance(values[name], Poly) and not admits(cls, key, values[name]):
-                message = f"`{name or cls.primary}` must be known when the network is built, but `{values[name]}` depends on what arrives"
-                self.findings.error("SB0505", message, entry.span)
-                is_whole = False
-        return values if is_whole else None
 
     def _argument(
         self,
@@ -482,22 +434,13 @@ class _Walk:
                 self.findings.error("SB0203", f"`{use.title}` is a list of nodes and takes no fields", use.span)
             return self._open_list(node, given.nodes, path, place, there, carried, is_copy=is_copy)
         inner = given.use
-        if isinstance(inner.kind, Deferred) and isinstance(further := self._named_kind(inner, there), (NodeArgument, NodesArgument)):
+        if isinstance(inner.kind, Deferred) and isinstance(further := self.instances.named(inner, there), (NodeArgument, NodesArgument)):
             return self._argument(node, inner, further, path, place, there, carried, is_copy=is_copy)
-        cls = self._class(inner, there)
+        cls = self.instances.cls(inner, there)
         if cls is None or inner.is_wrong:
             self.wiring.mark_read(node, place)
             return unknown(path, ("",))
-        there_values = self._values(with_arguments(inner, cls, self.vocabulary, self.findings), cls, there)
-        added = with_arguments(use, cls, self.vocabulary, self.findings)
-        here_values = self._values(added, cls, here)
-        kind: Node | None = None
-        if there_values is not None and here_values is not None:
-            for name in here_values.keys() & there_values.keys():
-                self.findings.error("SB0203", f"`{name}` is given twice: with the node that was handed in, and here", added.fields[name].key)
-                here_values.pop(name)
-            whole = added.replace(fields={**inner.fields, **added.fields})
-            kind = finish(whole, cls, {**there_values, **here_values}, self.findings)  # type: ignore[assignment]
+        kind = self.instances.joined(cls, (inner, there), (use, here))
         return self._apply(node, cls, kind, path, place, carried, is_copy=is_copy)
 
     def _has_no_tensors(self, node: NodeTree) -> None:

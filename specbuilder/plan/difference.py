@@ -6,7 +6,9 @@ written (plan.md, end of section 2). How long the run is may be changed by one w
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 from specbuilder.records import Record
@@ -38,6 +40,18 @@ class Difference(Record):
 def differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[Difference]:
     """What differs and must not, sorted by path."""
     return sorted((found for found in _compare("", stored, now) if not _is_below(found.path, FREE)), key=lambda found: found.path)
+
+
+def identity(plan: Mapping[str, Any]) -> str:
+    """SHA-256 of all in the content of a `plan.json` that may not differ: runs that could have gone on from each other's states have one."""
+    return sha256(json.dumps(_settled("", plan), sort_keys=True).encode()).hexdigest()
+
+
+def _settled(path: str, value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    paths = {key: f"{path}.{key}" if path else str(key) for key in value}
+    return {key: _settled(paths[key], item) for key, item in value.items() if not _is_below(paths[key], (*FREE, *OF_LENGTH))}
 
 
 def _compare(path: str, before: Any, after: Any) -> Iterator[Difference]:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from specbuilder.catalogue.contract import Module, Transform
@@ -29,12 +28,13 @@ from specbuilder.training.decide import Decisions, Wishes
 from specbuilder.training.feed import Batch, Batches, Feed, Normalization, Route, chunks, fit_normalization, normalization
 from specbuilder.training.loader import Loaded, LoaderFeed
 from specbuilder.training.loop import Course, rates
-from specbuilder.training.memory import disk, memory
+from specbuilder.training.memory import memory
 from specbuilder.training.random import key
 from specbuilder.training.samples import Samples
 from specbuilder.training.state import State
-from specbuilder.training.step import Add, Gate, autocast, make_optimizer, make_step
+from specbuilder.training.step import Add, Gate, Objective, autocast, make_optimizer, make_step
 from specbuilder.training.weighing import Weighing
+from specbuilder.training.weights import write_tensors
 from specbuilder.training.workers import WorkerFeed, source_of
 
 
@@ -62,21 +62,16 @@ def assemble(
 ) -> tuple[State, Course]:
     """The state before the first step, and the course of the run. Draws from torch's generators: a state that is put back goes on top."""
     device = torch.device(decisions.device.value)
-    memory_format = torch.channels_last if decisions.memory_format.value == "channels_last" else torch.contiguous_format
     with memory(f"the weights of the network need {size(bytes_of(graph))}"):
         model = build(emission, key(plan.seeds.of("init"), "init", 0), device, str(folder / "model.py"))
-    model.to(memory_format=memory_format)  # type: ignore[call-overload]  # torch's stubs know this form for tensors only
-    objective = load(objective_text, "objective", str(folder / "objective.py")).objective
-    is_compiled = decisions.compile.value != "off"
-    if is_compiled:
-        objective = torch.compile(objective, fullgraph=True, dynamic=False, mode=decisions.compile.value)
-    with memory(f"the samples are kept on the device {device}"):
-        feeds = _feeds(plan, graph, cut, device, memory_format, folder, decisions, stop)
+    model.to(memory_format=format_of(decisions))  # type: ignore[call-overload]  # torch's stubs know this form for tensors only
+    objective = objective_of(objective_text, decisions, folder)
+    feeds = _feeds(plan, graph, cut, decisions, folder, stop)
     optimizer = make_optimizer(
         plan.optimizer.source(),
         model.parameters(),
         decisions.optimizer_form.value,
-        lr_as_tensor=device if is_compiled and device.type == "cuda" else None,
+        lr_as_tensor=device if decisions.compile.value != "off" and device.type == "cuda" else None,
     )
     context = autocast(decisions.precision.value, device)
     weighing = weighing_of(plan, cut)
@@ -116,47 +111,67 @@ def assemble(
     )
 
 
-def _feeds(
-    plan: Plan,
-    graph: TypedGraph,
-    cut: data.Parts,
-    device: torch.device,
-    memory_format: torch.memory_format,
-    folder: Path,
-    decisions: Decisions,
-    stop: Callable[[], bool],
-) -> dict[str, Batches]:
-    features = [*(plan.bindings[name] for name in graph.input_types), plan.target]
-    pipeline = plan.pipeline
-    fitted = _normalization(plan, cut["train"], device, folder)
+def format_of(decisions: Decisions) -> torch.memory_format:
+    """In which order weights and images lie in memory."""
+    return torch.channels_last if decisions.memory_format.value == "channels_last" else torch.contiguous_format
+
+
+def objective_of(text: str, decisions: Decisions, folder: Path) -> Objective:
+    """The emitted objective, compiled where that is decided."""
+    objective = load(text, "objective", str(folder / "objective.py")).objective
+    if decisions.compile.value == "off":
+        return objective
+    return torch.compile(objective, fullgraph=True, dynamic=False, mode=decisions.compile.value)
+
+
+def _feeds(plan: Plan, graph: TypedGraph, cut: data.Parts, decisions: Decisions, folder: Path, stop: Callable[[], bool]) -> dict[str, Batches]:
+    fitted = _normalization(plan, cut["train"], torch.device(decisions.device.value), folder)
     feeds: dict[str, Batches] = {}
     for part, columns in cut.items():
         is_train = part == "train"
-        transforms = (*pipeline.prepare, *(pipeline.augment if is_train else pipeline.inference))
-        route = Route(feature=pipeline.feature, transforms=with_streams(transforms), normalization=fitted)
-        if isinstance(columns, Loaded):
-            checks = value_checks(plan, graph, part)
-            feeds[part] = LoaderFeed(columns, features, route, seed_of=plan.seeds.of, device=device, checks=checks, memory_format=memory_format)
-            continue
-        settings: dict[str, Any] = {
-            "batch_size": plan.data.batch_size,
-            "seed_of": plan.seeds.of,
-            "device": device,
-            "shuffle": is_train and plan.data.shuffle,
-            "drop_last": is_train and plan.data.drop_last,
-            "memory_format": memory_format,
-        }
-        if isinstance(columns, Mapping) and decisions.feed.value == "device":
-            feeds[part] = Feed(columns, features, route, **settings)
-            continue
-        # Columns are checked as a whole before the run.
-        checks = value_checks(plan, graph, columns.part) if isinstance(columns, Samples) else {}
-        source = source_of(columns, features, part, plan.seeds.of("augment"))
-        feeds[part] = WorkerFeed(source, features, route, workers=decisions.workers.value, checks=checks, stop=stop, **settings)
+        route = route_of(plan, plan.pipeline.augment if is_train else plan.pipeline.inference, fitted)
+        feeds[part] = feed_of(plan, graph, part, columns, route, decisions, is_trained_on=is_train, stop=stop)
     return feeds
 
 
-def with_streams(transforms: Sequence[Transform]) -> tuple[tuple[str, Transform], ...]:
+def route_of(plan: Plan, transforms: Sequence[Transform], fitted: Normalization | None) -> Route:
+    """What is done to the transformed feature: `prepare`, these transforms, the normalization."""
+    pipeline = plan.pipeline
+    return Route(feature=pipeline.feature, transforms=_with_streams((*pipeline.prepare, *transforms)), normalization=fitted)
+
+
+def feed_of(
+    plan: Plan,
+    graph: TypedGraph,
+    part: str,
+    columns: data.Part,
+    route: Route,
+    decisions: Decisions,
+    *,
+    is_trained_on: bool = False,
+    stop: Callable[[], bool] = lambda: False,
+) -> Batches:
+    """The batches of a part, as it is decided that samples are fed; in their own order unless it is trained on."""
+    features = [*(plan.bindings[name] for name in graph.input_types), plan.target]
+    device = torch.device(decisions.device.value)
+    common: dict[str, Any] = {"seed_of": plan.seeds.of, "device": device, "memory_format": format_of(decisions)}
+    with memory(f"the samples are kept on the device {device}"):
+        if isinstance(columns, Loaded):
+            return LoaderFeed(columns, features, route, checks=value_checks(plan, graph, part), **common)
+        common |= {
+            "batch_size": plan.data.batch_size,
+            "shuffle": is_trained_on and plan.data.shuffle,
+            "drop_last": is_trained_on and plan.data.drop_last,
+        }
+        if isinstance(columns, Mapping) and decisions.feed.value == "device":
+            return Feed(columns, features, route, **common)
+        # Columns are checked as a whole before the run.
+        checks = value_checks(plan, graph, columns.part) if isinstance(columns, Samples) else {}
+        source = source_of(columns, features, part, plan.seeds.of("augment"))
+        return WorkerFeed(source, features, route, workers=decisions.workers.value, checks=checks, stop=stop, **common)
+
+
+def _with_streams(transforms: Sequence[Transform]) -> tuple[tuple[str, Transform], ...]:
     """Each transform with the name of its stream: `augment.random_crop`, and `augment.random_crop.2` for a second one."""
     seen: Counter[str] = Counter()
     named = []
@@ -180,8 +195,7 @@ def _normalization(plan: Plan, columns: data.Part, device: torch.device, folder:
         feature = plan.pipeline.feature
         given = chunks(columns, feature) if isinstance(columns, Mapping) else columns.chunks(feature)
         mean, std = fit_normalization(given, plan.pipeline.prepare)
-    with disk(folder / "normalization.safetensors"):
-        save_file({"mean": mean.contiguous(), "std": std.contiguous()}, folder / "normalization.safetensors")
+    write_tensors({"mean": mean, "std": std}, folder / "normalization.safetensors")
     return normalization(mean, std, rank, device)
 
 

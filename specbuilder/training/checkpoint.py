@@ -71,27 +71,24 @@ class Checkpoints:
     """Keeps the state of one run; what the loop calls `Keeper`."""
 
     def __init__(self, store: Store, plan: CheckpointPlan, journal: Journal, facts: Mapping[str, Any], said: Callable[[str], None]) -> None:
-        self.next_step = NEVER if plan.every_steps is None else plan.every_steps
-        self.written = 0
-        """How many were written so far."""
-        self.trouble: ResourceError | None = None
-        """Why the last one could not be written."""
+        self.next_step = NEVER
         self._store, self._plan, self._journal, self._facts, self._said = store, plan, journal, facts, said
         self._pool = ThreadPoolExecutor(1, "checkpoint")
         self._pending: Future[float] | None = None
         self._last = monotonic()
         self._cost: float | None = None
-        self._saved: int | None = None
+        self._saved: tuple[int, bool] | None = None
+        """The step that was saved last, and whether its evaluation was still to come."""
+        self._is_troubled = False
+        """Whether the last one could not be written."""
 
     def began(self, state: State) -> None:
         """The run begins, or goes on, here."""
-        self._saved = state.step or None
-        self._last = monotonic()
-        if (every := self._plan.every_steps) is not None:
-            self.next_step = (state.step // every + 1) * every
+        self._saved = (state.step, state.is_due) if state.step else None
+        self._took_place(state.step)
 
     def evaluated(self, state: State, *, is_best: bool) -> None:
-        if (is_best and self._plan.best) or self._is_reached(state) or (not self._has_interval() and self._is_worth_it(state)):
+        if (is_best and self._plan.best) or state.step == self.next_step or (not self._has_interval() and self._is_worth_it(state)):
             self._save(state)
 
     def reached(self, state: State) -> None:
@@ -105,7 +102,7 @@ class Checkpoints:
     def left(self, state: State) -> None:
         """Writes the last state and waits until it is on disk. Where it cannot be written, that is said, and the one before stays."""
         self._wait()
-        if self._saved != state.step or self._due != state.is_due:
+        if self._saved != (state.step, state.is_due):
             self._save(state)
             self._wait()
         self._pool.shutdown()
@@ -115,15 +112,8 @@ class Checkpoints:
         self._wait()
         self._pool.shutdown()
 
-    _due = False
-    """Whether an evaluation was still to come in what was saved last."""
-
     def _has_interval(self) -> bool:
         return self._plan.every_steps is not None or self._plan.every_seconds is not None
-
-    def _is_reached(self, state: State) -> bool:
-        every = self._plan.every_steps
-        return every is not None and state.step % every == 0
 
     def _is_worth_it(self, state: State) -> bool:
         cost = self._cost
@@ -142,10 +132,14 @@ class Checkpoints:
         keep = Keep(count=self._plan.keep, every=self._plan.keep_every, best=best)
         copied = monotonic() - began
         self._pending = self._pool.submit(self._write, snapshot, journal, keep, copied)
-        self._saved, self._due = state.step, state.is_due
+        self._saved = state.step, state.is_due
+        self._took_place(state.step)
+
+    def _took_place(self, step: int) -> None:
+        """From here the next interval counts."""
         self._last = monotonic()
         if (every := self._plan.every_steps) is not None:
-            self.next_step = (state.step // every + 1) * every
+            self.next_step = (step // every + 1) * every
 
     def _write(self, snapshot: Snapshot, journal: Mapping[str, str], keep: Keep, copied: float) -> float:
         began = monotonic()
@@ -157,12 +151,11 @@ class Checkpoints:
         if pending is None:
             return
         try:
-            self._cost, self.trouble = pending.result(), None
-            self.written += 1
+            self._cost, self._is_troubled = pending.result(), False
             for remark in self._store.remarks:
                 self._said(remark)
         except ResourceError as error:
-            if self.trouble is None:
+            if not self._is_troubled:
                 self._said(f"no checkpoint could be kept: {error.diagnostics[0].message}; the run goes on, and those before are untouched")
-            self.trouble = error
+            self._is_troubled = True
             self._saved = None

@@ -6,9 +6,10 @@ Every line is written whole and flushed, so that a reader at any moment sees com
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from specbuilder.diagnostics import ResourceError, UsageError
@@ -16,26 +17,32 @@ from specbuilder.training.memory import PART, disk
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes a file that is never half there: to a sibling first, then renamed."""
+    """Writes a mapping, as `write_text` writes a text."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file that is never half there: to a sibling first, then renamed. Bytes are those of the text, since digests of some are kept."""
     beside = path.with_name(f".{path.name}{PART}")
     with disk(beside):
-        beside.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        beside.write_bytes(text.encode())
         beside.replace(path)
 
 
 class Journal:
     """The lines of one run. A disk that is full does not stop a run that trains: lines that cannot be written are kept, and written with later ones."""
 
-    def __init__(self, folder: Path, *, metrics: str = "", timing: str = "") -> None:
-        """`metrics` and `timing` are what was written before the state that the run goes on from; what came after it in the files is cut off."""
-        self.folder = folder
+    def __init__(self, folder: Path, said: Callable[[str], None], texts: Mapping[str, str] = MappingProxyType({})) -> None:
+        """`texts` are the lines from before the state that the run goes on from, by file; what came after it in the files is cut off. `said` hears of
+        lines that cannot be written, once.
+        """
+        self.folder, self._said = folder, said
         self.details: Mapping[str, Any] = {}
         """What stands in every status."""
         self.state = ""
         """As `status.json` says."""
-        self.trouble: str | None = None
-        """Why lines could not be written, where they could not."""
-        self._files = {METRICS: _Lines(folder / METRICS, metrics), TIMING: _Lines(folder / TIMING, timing)}
+        self._is_troubled = False
+        self._files = {name: _Lines(folder / name, texts.get(name, "")) for name in (METRICS, TIMING)}
 
     def evaluation(self, metrics: Mapping[str, Any], timing: Mapping[str, Any]) -> None:
         """One evaluation: figures that equal runs have in common, and times that they do not."""
@@ -43,7 +50,9 @@ class Journal:
             try:
                 self._files[name].add(json.dumps(row) + "\n")
             except ResourceError as error:
-                self.trouble = error.diagnostics[0].message
+                if not self._is_troubled:
+                    self._said(f"{error.diagnostics[0].message}; the run goes on, and its lines are kept until there is room")
+                self._is_troubled = True
 
     def texts(self) -> dict[str, str]:
         """All lines so far, whether they are on disk or not."""

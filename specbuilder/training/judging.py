@@ -17,22 +17,17 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from specbuilder.diagnostics import DataError, ResourceError
-from specbuilder.emit.load import load
 from specbuilder.graph.graph import TypedGraph
 from specbuilder.plan.plan import Plan
-from specbuilder.training.assembly import weighing_of, wishes, with_streams
-from specbuilder.training.checks import value_checks
+from specbuilder.training.assembly import feed_of, format_of, objective_of, route_of, weighing_of, wishes
 from specbuilder.training.columns import Parts
 from specbuilder.training.decide import Decisions, decide, device_named, look
 from specbuilder.training.evaluate import evaluate
-from specbuilder.training.feed import Feed, Normalization, Route, normalization
+from specbuilder.training.feed import Normalization, Route, normalization
 from specbuilder.training.inputs import Sample
-from specbuilder.training.loader import Loaded, LoaderFeed
 from specbuilder.training.memory import memory
 from specbuilder.training.run import determinism, threads
-from specbuilder.training.samples import Samples
 from specbuilder.training.step import autocast
-from specbuilder.training.workers import WorkerFeed, source_of
 
 
 def decided(plan: Plan, graph: TypedGraph, recorded: Mapping[str, Any], device: object, *, elsewhere: bool) -> Decisions:
@@ -59,22 +54,10 @@ def judge(
     folder: Path,
 ) -> dict[str, float]:
     """Loss and metrics of a part. `cut` holds all parts that there are: whether targets are ignored is asked of them all, as in the run."""
-    device, memory_format = _place(model, decisions)
-    objective = load(objective_text, "objective", str(folder / "objective.py")).objective
-    if decisions.compile.value != "off":
-        objective = torch.compile(objective, fullgraph=True, dynamic=False, mode=decisions.compile.value)
-    features = [*(plan.bindings[name] for name in graph.input_types), plan.target]
-    route, columns = _route(plan, device, folder), cut[part]
-    with threads(recorded), determinism(plan.train.deterministic), memory(f"the samples are kept on the device {device}"):
-        settings: dict[str, Any] = {"seed_of": plan.seeds.of, "device": device, "memory_format": memory_format}
-        size = plan.data.batch_size
-        if isinstance(columns, Loaded):
-            feed = LoaderFeed(columns, features, route, checks=value_checks(plan, graph, part), **settings)
-        elif isinstance(columns, Samples):
-            source, checks = source_of(columns, features, part, plan.seeds.of("augment")), value_checks(plan, graph, columns.part)
-            feed = WorkerFeed(source, features, route, workers=decisions.workers.value, batch_size=size, checks=checks, **settings)
-        else:
-            feed = Feed(columns, features, route, batch_size=size, **settings)
+    device = _place(model, decisions)
+    objective, columns = objective_of(objective_text, decisions, folder), cut[part]
+    with threads(recorded), determinism(plan.train.deterministic):
+        feed = feed_of(plan, graph, part, columns, _route(plan, device, folder), decisions)
         try:
             context = autocast(decisions.precision.value, device)
             return evaluate(model, objective, feed.epoch(0), plan.metrics, context=context, weighing=weighing_of(plan, cut))
@@ -92,7 +75,7 @@ def answers(
     folder: Path,
 ) -> list[Tensor]:
     """The output of the model for each sample, on the CPU and without the batch axis; floats as float32."""
-    device, memory_format = _place(model, decisions)
+    device, memory_format = _place(model, decisions), format_of(decisions)
     context, route = autocast(decisions.precision.value, device), _route(plan, device, folder)
     found: list[Tensor] = []
     needed = f"{min(len(samples), plan.data.batch_size)} samples pass through the network at once"
@@ -121,13 +104,12 @@ def _told(rows: int) -> Iterator[None]:
         raise DataError.of("SB0811", f"the model cannot read {rows} sample{'' if rows == 1 else 's'} of this size at once: {reason}") from error
 
 
-def _place(model: nn.Module, decisions: Decisions) -> tuple[torch.device, torch.memory_format]:
+def _place(model: nn.Module, decisions: Decisions) -> torch.device:
     """Puts the model where it is to compute, in evaluation mode."""
     device = torch.device(decisions.device.value)
-    memory_format = torch.channels_last if decisions.memory_format.value == "channels_last" else torch.contiguous_format
     with memory(f"the weights of the network are kept on the device {device}"):
-        model.to(device).to(memory_format=memory_format).eval()  # type: ignore[call-overload]  # as in `assemble`
-    return device, memory_format
+        model.to(device).to(memory_format=format_of(decisions)).eval()  # type: ignore[call-overload]  # as in `assemble`
+    return device
 
 
 def _batches(samples: Sequence[Sample], size: int) -> Iterator[list[Sample]]:
@@ -138,8 +120,7 @@ def _batches(samples: Sequence[Sample], size: int) -> Iterator[list[Sample]]:
 
 
 def _route(plan: Plan, device: torch.device, folder: Path) -> Route:
-    transforms = with_streams((*plan.pipeline.prepare, *plan.pipeline.inference))
-    return Route(feature=plan.pipeline.feature, transforms=transforms, normalization=_normalization(plan, device, folder))
+    return route_of(plan, plan.pipeline.inference, _normalization(plan, device, folder))
 
 
 def _normalization(plan: Plan, device: torch.device, folder: Path) -> Normalization | None:

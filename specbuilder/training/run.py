@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol
@@ -19,9 +20,10 @@ import torch
 from torch import Tensor, nn
 
 from specbuilder.diagnostics import CheckError, DataError, ResourceError, RunError, SpecbuilderError
-from specbuilder.emit.model import Emission
+from specbuilder.emit.model import Emission, body_of
 from specbuilder.graph.count import bytes_of, size
 from specbuilder.graph.graph import TypedGraph
+from specbuilder.plan.difference import identity
 from specbuilder.plan.plan import Plan
 from specbuilder.training import columns as data
 from specbuilder.training.assembly import assemble, wishes
@@ -30,14 +32,14 @@ from specbuilder.training.checks import check_values
 from specbuilder.training.decide import Decisions, decide, look
 from specbuilder.training.evaluate import evaluate
 from specbuilder.training.feed import Promise, Stopped
-from specbuilder.training.journal import Journal, new_folder, write_json
+from specbuilder.training.journal import Journal, new_folder, write_json, write_text
 from specbuilder.training.lock import Lock
 from specbuilder.training.loop import Course, Outcome, Watcher, judged, train
 from specbuilder.training.memory import disk, memory
 from specbuilder.training.random import key
 from specbuilder.training.state import State, put, take
 from specbuilder.training.store import Store
-from specbuilder.training.weights import save_weights
+from specbuilder.training.weights import write_tensors
 
 CHECKPOINTS = "checkpoints"
 
@@ -136,7 +138,7 @@ def resume(job: Job, folder: Path, again: Again) -> Result:
         recorded = again.recorded
         asked = again.device or str(recorded["device"]["value"])
         decisions = decide(wishes(job.plan, job.graph, asked), look())
-        kept = last_kept(folder, job.host, fallback=again.fallback)
+        kept = _last_kept(job, folder, fallback=again.fallback)
         cut = _cut(job)
         if again.verify and kept is not None:
             _verify(job, cut, decisions, folder, kept)
@@ -145,18 +147,26 @@ def resume(job: Job, folder: Path, again: Again) -> Result:
         return _run(job, cut, decisions, folder, kept, differing)
 
 
-def last_kept(folder: Path, host: Host, *, fallback: bool = True) -> Kept | None:
+def _last_kept(job: Job, folder: Path, *, fallback: bool) -> Kept | None:
     """What the newest good checkpoint holds; None where the run never wrote one. What had to be passed over is said."""
     store = Store(folder / CHECKPOINTS)
-    checkpoint, rejected = store.newest()
+    if not store.steps():
+        return None
+    checkpoint, rejected = store.required()
     for each in rejected:
-        host.said(f"passed over {each.path.name}: {each.reason}")
-    if checkpoint is None and rejected:
-        raise DataError.of("SB0952", f"no checkpoint of {folder} is good: {rejected[0].path.name}: {rejected[0].reason}", help="begin a new run")
-    if checkpoint is not None and rejected and not fallback:
-        message = f"{rejected[0].path.name} is damaged, and the last good checkpoint is {checkpoint.path.name}"
+        job.host.said(f"passed over {each.path.name}: {each.reason}")
+    if rejected and not fallback:
+        message = f"{rejected[0].path.name} is not good: {rejected[0].reason}; the last good checkpoint is {checkpoint.path.name}"
         raise DataError.of("SB0952", message, help="leave out `--no-fallback` to go on from there")
-    return kept_in(checkpoint) if checkpoint is not None else None
+    kept = kept_in(checkpoint)
+    if kept.facts != _identity(job):
+        raise DataError.of("SB0951", f"{checkpoint.path} is of another run: its plan, network or data is another", help="put the run's own back")
+    return kept
+
+
+def _identity(job: Job) -> dict[str, Any]:
+    """What tells the states of this run from those of runs with another plan or network; the fingerprint of the data stands in the plan."""
+    return {"plan": identity(job.plan.as_json()), "network": sha256(body_of(job.texts.model.text).encode()).hexdigest()}
 
 
 def _cut(job: Job) -> data.Parts:
@@ -175,7 +185,7 @@ def _differences(recorded: Mapping[str, Any], decisions: Decisions) -> list[str]
 
 def _run(job: Job, cut: data.Parts, decisions: Decisions, folder: Path, kept: Kept | None, differing: list[str] | None) -> Result:
     """`differing` is what is decided otherwise than when the run began; None where it begins now."""
-    journal = Journal(folder, **({name.removesuffix(".jsonl"): text for name, text in kept.journal.items()} if kept is not None else {}))
+    journal = Journal(folder, job.host.said, kept.journal if kept is not None else {})
     try:
         journal.status("running", step=kept.snapshot.step if kept is not None else 0)
         with determinism(job.plan.train.deterministic), _forked(job.plan):
@@ -223,7 +233,7 @@ def _said(error: BaseException) -> str:
 def _train(job: Job, state: State, course: Course, decisions: Decisions, folder: Path, journal: Journal) -> Result:
     plan, began = job.plan, monotonic()
     store = Store(folder / CHECKPOINTS)
-    keeper = Checkpoints(store, plan.checkpoint, journal, {"fingerprint": plan.facts.fingerprint if plan.facts else None}, job.host.said)
+    keeper = Checkpoints(store, plan.checkpoint, journal, _identity(job), job.host.said)
     keeper.began(state)
     job.host.started(folder, plan, sum(each.numel() for each in state.model.parameters()), decisions)
     try:
@@ -232,7 +242,7 @@ def _train(job: Job, state: State, course: Course, decisions: Decisions, folder:
     finally:
         keeper.close()
     result_step = _to_result(state, plan, store, outcome)
-    save_weights(state.model.state_dict(), folder)
+    write_tensors(state.model.state_dict(), folder / "weights.safetensors")
     last = next((part for part in ("test", "validation") if part in course.feeds), None)
     metrics: dict[str, float] = {}
     if last is not None and outcome == "finished":
@@ -300,7 +310,7 @@ def _to_result(state: State, plan: Plan, store: Store, outcome: Outcome) -> int:
     return state.step
 
 
-class _Nothing:
+class Nothing:
     """A journal and a keeper of a replay: it leaves no trace."""
 
     next_step = NEVER
@@ -325,7 +335,7 @@ def _verify(job: Job, cut: data.Parts, decisions: Decisions, folder: Path, kept:
     start = earlier.snapshot.step if earlier is not None else 0
     with determinism(job.plan.train.deterministic), _forked(job.plan):
         state, course = _assembled(job, cut, decisions, folder, earlier)
-        nothing: Any = _Nothing()
+        nothing: Any = Nothing()
         train(state, course, nothing, Silent(), nothing, lambda: state.step >= target.step and state.is_due == target.values["position"]["is_due"])
         again = take(state)
     if again.digest() != target.digest():
@@ -352,8 +362,7 @@ def _write_texts(folder: Path, texts: Texts, plan: Plan, decisions: Decisions) -
     for file, text in written.items():
         with disk(folder / file):
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
-            # As it is, since digests of some are kept too.
-            (folder / file).write_bytes(text.encode())
+        write_text(folder / file, text)
     write_json(folder / "plan.json", plan.as_json())
     write_json(folder / "decisions.json", decisions.as_json())
 

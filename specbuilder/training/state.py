@@ -1,7 +1,7 @@
 """All that changes while a run goes on, as one value; what a checkpoint keeps of it, and how it is put back.
 
-`State` lives on the device and is changed in place by the loop. `take` copies it to the CPU as a `Snapshot`: tensors in four groups and plain values in
-six. `put` writes a snapshot into a freshly built state; random generators come last, since building a model, a compiled graph or a loader draws from
+`State` lives on the device and is changed in place by the loop. `take` copies it to the CPU as a `Snapshot`: tensors in five groups, plain values in
+seven. `put` writes a snapshot into a freshly built state; random generators come last, since building a model, a compiled graph or a loader draws from
 them. Every group must be there, whole: a snapshot that lacks one is refused, never filled up with fresh values.
 
 Not in it, being pure functions of the plan: the order of samples, their augmentation and the learning rate of each step.

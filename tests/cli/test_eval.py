@@ -10,7 +10,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from specbuilder.runs import evaluate_run
 from specbuilder.training import judging
 
 ROOT = Path(__file__).parent.parent.parent
+pytestmark = pytest.mark.usefixtures("one_thread")
 SPEC = """
 specbuilder: 1
 name: small
@@ -51,14 +51,6 @@ train:
   optimizer: {adam: {lr: 0.01}}
   metrics: [accuracy]
 """
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def small(**changes: Any) -> Spec:

@@ -6,12 +6,13 @@ The witness is the run that was let through: the files of its last checkpoint (w
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,12 @@ import specbuilder
 from specbuilder.api import Spec, parse
 from specbuilder.diagnostics import CheckError, DataError, UsageError
 from specbuilder.runs import list_runs
+from specbuilder.training.journal import METRICS, Journal
 from specbuilder.training.run import Silent
 from specbuilder.training.store import Keep, Store
 
 ROOT = Path(__file__).parent.parent.parent
+pytestmark = pytest.mark.usefixtures("one_thread")
 STEPS = 12
 SPEC = f"""
 specbuilder: 1
@@ -60,14 +63,6 @@ train:
   checkpoint: {{best: true, keep: 3}}
 """
 """Five steps an epoch, the last one of five samples: steps 5 and 10 end an epoch, 4, 8 and 12 are evaluated."""
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def small(**changes: Any) -> Spec:
@@ -283,6 +278,63 @@ def test_another_plan_or_network_is_refused(tmp_path: Path) -> None:
         specbuilder.resume(run.folder, set={"train.optimizer.adam.lr": 0.1}, allow_plan_change=True)
     with pytest.raises(UsageError, match="the network is another"):
         specbuilder.resume(run.folder, set={"model.nodes.3": "{dropout: 0.4}"}, allow_plan_change=True)
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
+    """Its tensors have the names and shapes of this run's, and its digests are right."""
+    run, other = (small(train__optimizer=f"{{adam: {{lr: {lr}}}}}").train(root=tmp_path, device="cpu", stop=stop_after(3)) for lr in (0.01, 0.02))
+    shutil.rmtree(run.folder / "checkpoints")
+    shutil.copytree(other.folder / "checkpoints", run.folder / "checkpoints")
+    with pytest.raises(DataError, match="of another run"):
+        specbuilder.resume(run.folder)
+
+
+def test_a_run_on_own_data_wants_it_again(tmp_path: Path) -> None:
+    text = SPEC.replace("  digits:\n", "  arrays: {train: nowhere.npz}\n").replace("{validation: 100, test: 1500}", "{validation: 100}")
+    data = (torch.rand(297, 1, 8, 8, generator=torch.Generator().manual_seed(0)), torch.arange(297) % 10)
+    at_once = parse(text).train(train=data, root=tmp_path, device="cpu")
+    run = parse(text).train(train=data, root=tmp_path, device="cpu", stop=stop_after(5))
+    with pytest.raises(UsageError, match="given in Python"):
+        specbuilder.resume(run.folder)
+    with pytest.raises(UsageError, match=r"data\.fingerprint"):
+        specbuilder.resume(run.folder, train=(data[0] + 1, data[1]))
+    specbuilder.resume(run.folder, train=data)
+    assert outcome(run.folder) == outcome(at_once.folder)
+    assert specbuilder.resume(run.folder).state == "finished", "nothing is wanted of a run that is finished"
+
+
+class FullDisk:
+    """A file that takes half of what it is given once, and then nothing until there is room."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream, self.has_room, self.took_half = stream, False, False
+
+    def write(self, content: bytes) -> int:
+        if self.has_room:
+            return self.stream.write(content)
+        if not self.took_half:
+            self.took_half = True
+            return self.stream.write(content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def close(self) -> None:
+        self.stream.close()
+
+
+def test_lines_that_find_no_room_are_told_once_and_written_later(tmp_path: Path) -> None:
+    said: list[str] = []
+    journal = Journal(tmp_path, said.append)
+    lines = journal._files[METRICS]  # a full disk cannot be had otherwise
+    lines._stream = disk = FullDisk(lines._stream)  # type: ignore[assignment]
+    for step in (1, 2):
+        journal.evaluation({"step": step}, {"step": step})
+    assert len(said) == 1
+    assert "metrics.jsonl cannot be written: No space left on device" in said[0]
+    assert journal.texts()[METRICS] == '{"step": 1}\n{"step": 2}\n'
+    disk.has_room = True
+    journal.evaluation({"step": 3}, {"step": 3})
+    assert (tmp_path / METRICS).read_text() == '{"step": 1}\n{"step": 2}\n{"step": 3}\n' == journal.texts()[METRICS]
+    journal.close()
 
 
 def test_verify_makes_the_steps_again(tmp_path: Path) -> None:
